@@ -1,0 +1,41 @@
+# rag-bot in a container: docker build -t rag-bot . (with --build-arg FAISS=gpu for NVIDIA GPUs).
+ARG PYTHON=3.12
+
+FROM python:${PYTHON}-slim AS build
+ARG FAISS=cpu
+# More extras of pyproject.toml, each with a comma before it: ",slack,openai"
+ARG EXTRAS=""
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv /opt/rag-bot
+ENV PATH=/opt/rag-bot/bin:$PATH
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+# What we stand on goes in first, around empty packages: a change of our own code then costs seconds, not minutes.
+RUN mkdir ingest rag_bot \
+    && touch ingest/__init__.py rag_bot/__init__.py \
+    && pip install -c constraints.txt ".[${FAISS}${EXTRAS}]" \
+    && pip uninstall -y rag-bot \
+    && rm -rf ingest rag_bot build *.egg-info
+COPY ingest ingest
+COPY rag_bot rag_bot
+RUN pip install --no-deps .
+
+FROM python:${PYTHON}-slim
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin rag-bot \
+    && install -d -o rag-bot -g rag-bot /index /app
+COPY --from=build /opt/rag-bot /opt/rag-bot
+# Written to are only /index and /tmp: the rest may be mounted read-only. /app is where .env or rag-bot.toml may be put.
+ENV PATH=/opt/rag-bot/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp \
+    RAG_BOT_INDEX=/index \
+    RAG_BOT_HOST=0.0.0.0 \
+    RAG_BOT_PORT=8000
+WORKDIR /app
+USER rag-bot
+VOLUME /index
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=90s --retries=4 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/ready', timeout=4)"]
+CMD ["rag-bot", "serve"]

@@ -1,0 +1,138 @@
+"""Text with places to chunks that end where sections and sentences end, sized in the embedder's own tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from ingest.sentences import split
+from ingest.types import Block, Chunk, Document, Span
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+_WORD = re.compile(r"\S+\s*")
+_LONGEST_WORD = 200  # characters; a longer "word" (base64, a URL) is cut, since one alone could fill the embedder's input
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a chunk is made of and never cuts: a sentence or a table's row, with its size in tokens."""
+
+    start: int
+    end: int
+    tokens: int
+    page: int | None
+
+
+class Chunker:
+    """Packs the sentences of a section into chunks of at most `limit` tokens, as even in size as they come.
+
+    `count` counts tokens as the embedder does; `max_tokens` is what the embedder reads. A chunk is embedded with its
+    context (title, headings, a table's header), which gets at most a third of that: the limit leaves room for both, so
+    that the embedder never cuts a chunk.
+    """
+
+    def __init__(self, count: CountTokens, *, limit: int, max_tokens: int) -> None:
+        self._count = count
+        self._context_limit = max_tokens // 3
+        # Tokens at a seam of two texts may split otherwise than alone: a small margin keeps the sum below the maximum.
+        self._limit = max(8, min(limit, max_tokens - self._context_limit - 8))
+
+    def __call__(self, document: Document) -> list[Chunk]:
+        blocks = [b for b in document.blocks if b.kind != "heading"] or [
+            Block("text", b.start, b.end, b.page) for b in document.blocks
+        ]
+        chunks: list[Chunk] = []
+        for (_, table), section in groupby(blocks, key=lambda b: (b.heading, b.start if b.kind == "table" else None)):
+            group = list(section)
+            units = list(self._units(document.text, group))
+            header = group[0].header if table is not None else None
+            chunks.extend(self._chunk(document.text, group[0], header, packed) for packed in _pack(units, self._limit))
+        return chunks
+
+    def text_to_embed(self, document: Document, chunk: Chunk) -> str:
+        """The chunk's text below its context: title, headings and the header of its table, cut to their share."""
+        lines = [line for line in dict.fromkeys([document.title, *chunk.heading]) if line]
+        if chunk.header and chunk.header[0] < chunk.start:
+            lines.append(document.text[slice(*chunk.header)].split("\n", 1)[0])
+        while lines and sum(self._count(lines)) > self._context_limit:
+            longest = max(range(len(lines)), key=lambda i: len(lines[i]))
+            lines[longest] = lines[longest][: len(lines[longest]) * 3 // 4].strip()
+            lines = [line for line in lines if line]
+        return "\n".join([*lines, chunk.text])
+
+    def _units(self, text: str, blocks: Sequence[Block]) -> Iterator[Unit]:
+        spans = [(span, block.page) for block in blocks for span in _block_units(text, block)]
+        sizes = self._count([text[start:end] for (start, end), _ in spans]) if spans else []
+        for ((start, end), page), tokens in zip(spans, sizes, strict=True):
+            if tokens <= self._limit:
+                yield Unit(start, end, tokens, page)
+            else:
+                yield from self._cut(text, start, end, page)
+
+    def _cut(self, text: str, start: int, end: int, page: int | None) -> Iterator[Unit]:
+        """A sentence that is too large, in pieces that end at words."""
+        words = [
+            (start + left, min(start + left + _LONGEST_WORD, start + match.end()))
+            for match in _WORD.finditer(text[start:end])
+            for left in range(match.start(), match.end(), _LONGEST_WORD)
+        ]
+        sizes = self._count([text[left:right] for left, right in words])
+        units = [Unit(left, right, tokens, page) for (left, right), tokens in zip(words, sizes, strict=True)]
+        for packed in _pack(units, self._limit):
+            right = packed[0].start + len(text[packed[0].start : packed[-1].end].rstrip())
+            yield Unit(packed[0].start, right, sum(unit.tokens for unit in packed), page)
+
+    @staticmethod
+    def _chunk(text: str, first: Block, header: Span | None, units: Sequence[Unit]) -> Chunk:
+        start, end = units[0].start, units[-1].end
+        breaks = [
+            (after.start, after.page)
+            for before, after in zip(units, units[1:], strict=False)
+            if after.page is not None and after.page != before.page
+        ]
+        return Chunk(
+            start=start,
+            end=end,
+            text=text[start:end],
+            heading=first.heading,
+            page=units[0].page,
+            pages=tuple(breaks),
+            kind="table" if header else "text",
+            header=header,
+        )
+
+
+def _block_units(text: str, block: Block) -> Iterator[Span]:
+    """The sentences of a paragraph, or the rows of a table (its header and the line below it are one)."""
+    if block.kind != "table" or block.header is None:
+        for start, end in split(text[block.start : block.end]):
+            yield block.start + start, block.start + end
+        return
+    yield block.header
+    start = block.header[1] + 1
+    while start < block.end:
+        end = text.find("\n", start, block.end)
+        end = block.end if end < 0 else end
+        if end > start:
+            yield start, end
+        start = end + 1
+
+
+def _pack(units: Sequence[Unit], limit: int) -> Iterator[list[Unit]]:
+    """Runs of units of at most `limit` tokens, of about the same size, so that no crumb is left at the end."""
+    left = sum(unit.tokens for unit in units)
+    packed: list[Unit] = []
+    size, target = 0, 0.0
+    for unit in units:
+        if packed and (size + unit.tokens > limit or size >= target):
+            yield packed
+            left -= size
+            packed, size = [], 0
+        if not packed:
+            target = left / max(1, -(-left // limit))
+        packed.append(unit)
+        size += unit.tokens
+    if packed:
+        yield packed

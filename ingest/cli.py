@@ -1,0 +1,274 @@
+"""The command line `ingest`: put documents into an index, look at what is there, search it, keep it whole."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ingest import console, display
+from ingest.errors import DocumentNotFound, IndexDamaged, IngestError
+from ingest.types import DocumentInfo, LedgerEntry, Mode, Report
+
+if TYPE_CHECKING:
+    from ingest.index import Index
+    from ingest.settings import IngestSettings
+
+STOPPED = "Stopped; what was added stays."
+
+app = typer.Typer(
+    help="Turn documents into an index that answers can be proved from.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings=console.HELP,
+)
+
+IndexOption = Annotated[
+    Path | None,
+    typer.Option("--index", metavar="DIR", help="Folder of the index; else RAG_BOT_INDEX, else `index` here."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DocumentArgument = Annotated[
+    str, typer.Argument(metavar="DOC", help="The document's id (its beginning will do) or its source.")
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of `ingest`."""
+    console.run(app, "ingest", arguments, (IngestError,))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(console.version("ingest"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def add(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, and folders with everything in them.")],
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add files and folders, or what changed in them."""
+    _ingest(paths, index, as_json, sync=False)
+
+
+@app.command()
+def sync(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that the index is to mirror.")],
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a folder, and remove what is gone from it."""
+    _ingest([folder], index, as_json, sync=True)
+
+
+@app.command("list")
+def list_(index: IndexOption = None, as_json: JsonOption = False) -> None:
+    """List the documents."""
+    with _open(index) as store:
+        documents = store.documents()
+    if as_json:
+        console.print_json([asdict(document) for document in documents])
+    else:
+        display.show_documents(documents)
+
+
+@app.command()
+def show(
+    document: DocumentArgument,
+    text: Annotated[bool, typer.Option("--text", help="Print the whole text.")] = False,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one document."""
+    with _open(index) as store:
+        info = _find(store, document)
+        content = store.text(info.document_id, 0, None if text else 600)
+    if as_json:
+        console.print_json(asdict(info) | ({"text": content} if text else {}))
+    elif text:
+        # A terminal gets what is safe for it, a file or a program the text to the character.
+        print(console.safe(content, keep="\n\t") if sys.stdout.isatty() else content, flush=True)
+    else:
+        display.show_document(info, content)
+
+
+@app.command()
+def remove(
+    documents: Annotated[list[str], typer.Argument(metavar="DOC", help="Ids (their beginnings will do) or sources.")],
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take documents out of the index (not off the disk)."""
+    entries = []
+    with _open(index, write=True) as store:
+        for wanted in documents:
+            try:
+                entries.append(store.remove(_find(store, wanted).document_id))
+            except DocumentNotFound as error:
+                entries.append(LedgerEntry(wanted, None, "failed", str(error)))
+        store.publish()
+    _finish(Report(tuple(entries)), as_json, "document")
+
+
+@app.command()
+def search(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many passages.")] = 5,
+    mode: Annotated[Mode, typer.Option(help="By meaning and by words, or one of them.")] = "hybrid",
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the passages nearest to a question."""
+    with _open(index) as store:
+        hits = store.search(question, k, mode)
+    if as_json:
+        console.print_json([hit.as_dict() for hit in hits])
+    else:
+        display.show_hits(hits)
+
+
+@app.command()
+def status(index: IndexOption = None, as_json: JsonOption = False) -> None:
+    """Say what is in the index and how it was made."""
+    with _open(index) as store:
+        state = store.status()
+        path = store.path
+    if as_json:
+        console.print_json(state)
+    else:
+        display.show_status(path, state)
+
+
+@app.command()
+def verify(index: IndexOption = None, as_json: JsonOption = False) -> None:
+    """Check that the index is whole."""
+    try:
+        with _open(index, repair=False) as store:
+            faults = store.verify()
+            size = _size(store.status())
+    except IndexDamaged as error:
+        faults, size = [str(error)], ""
+    if as_json:
+        console.print_json({"whole": not faults, "faults": faults})
+    elif faults:
+        for fault in faults:
+            console.plain(console.safe(fault))
+        console.complain(f"The index has {console.count(len(faults), 'fault')}.", "ingest rebuild")
+    else:
+        console.plain(f"Whole: {size}.")
+    raise typer.Exit(bool(faults))
+
+
+@app.command()
+def rebuild(
+    embedder: Annotated[str | None, typer.Option(metavar="NAME", help="Embed the stored text anew with this embedder.")] = None,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the search indexes anew from what is stored."""
+    if embedder:
+        _reembed(_settings(index), embedder)
+    with _open(index, write=not embedder, embedder=embedder) as store:
+        if not embedder:
+            store.rebuild()
+        status = store.status()
+    if as_json:
+        console.print_json(status)
+    else:
+        console.plain(f"Rebuilt: {_size(status)}.")
+
+
+# --- helpers
+
+
+def _ingest(paths: Sequence[Path], index: Path | None, as_json: bool, *, sync: bool) -> None:
+    settings = _settings(index)
+    with console.stoppable(STOPPED), console.Watch() as watch:
+        from ingest.build import open_pipeline
+
+        with open_pipeline(settings) as pipeline:
+            notes = list(pipeline.index.notes)
+            _tell(notes)
+            report = pipeline.sync(paths[0], watch) if sync else pipeline.add(paths, watch)
+    _tell([note for note in report.notes if note not in notes])
+    _finish(report, as_json, "file")
+
+
+def _reembed(settings: IngestSettings, embedder: str) -> None:
+    with console.stoppable("Stopped; the index is as it was."), console.Watch() as watch:
+        from ingest.build import reembed
+
+        reembed(settings, embedder, watch)
+
+
+def _settings(index: Path | None, embedder: str | None = None) -> IngestSettings:
+    from ingest.settings import IngestSettings
+
+    return console.load_settings(IngestSettings, index=index, embedder=embedder)
+
+
+def _open(index: Path | None, *, write: bool = False, repair: bool = True, embedder: str | None = None) -> Index:
+    settings = _settings(index, embedder)
+    from ingest.index import Index
+
+    store = Index.open(settings.index, settings=settings, write=write, repair=repair)
+    if repair:
+        _tell(store.notes)
+    return store
+
+
+def _find(store: Index, wanted: str) -> DocumentInfo:
+    """The document that a person means: by its id, its source, its file's path, or the beginning of its id."""
+    documents = store.documents()
+    path = os.path.abspath(wanted)
+    for info in documents:
+        if wanted in (info.document_id, info.source) or path == info.source:
+            return info
+    begun = [info for info in documents if len(wanted) >= 4 and info.document_id.startswith(wanted)]
+    if len(begun) == 1:
+        return begun[0]
+    problem = f"{len(begun)} documents have an id that begins with" if begun else "There is no document"
+    raise DocumentNotFound(f"{problem} {wanted!r} in the index {store.path}.", "`ingest list` shows ids and sources.")
+
+
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        console.note(note)
+
+
+def _finish(report: Report, as_json: bool, noun: str) -> None:
+    """Print what became of everything; exit 1 where something failed."""
+    if as_json:
+        counts: dict[str, object] = {status: report.count(status) for status in display.STATUSES}
+        documents = [asdict(entry) for entry in report.documents]
+        console.print_json(counts | {"chunks": report.chunks, "seconds": round(report.seconds, 3), "documents": documents})
+    else:
+        display.show_report(report, noun)
+    raise typer.Exit(report.failed)
+
+
+def _size(status: dict[str, object]) -> str:
+    return display.size(int(str(status["documents"])), int(str(status["chunks"])))
+
+
+if __name__ == "__main__":
+    main()

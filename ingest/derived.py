@@ -1,0 +1,259 @@
+"""What is derived from the store and can be thrown away: vectors and keywords, published whole and checked at opening."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ingest.embedder import Vectors
+from ingest.keywords import KeywordIndex
+from ingest.manifest import NAME, Artifact, Manifest, check, hash_file, sync_folder
+from ingest.store import Store
+from ingest.types import Chunk
+from ingest.vectors import VectorIndex
+
+_GENERATION = re.compile(r"(?:vectors|keywords)-(\d{6,})")
+_NO_ARTIFACT = Artifact("", {}, 0, 0)
+
+
+class Derived:
+    """The published vectors and keywords, and small ones beside them for what the store got since.
+
+    `notes` says, in sentences, what was found damaged or behind and what was done about it.
+    """
+
+    def __init__(self, folder: Path, store: Store, dimension: int, *, writable: bool) -> None:
+        self.notes: list[str] = []
+        self._folder, self._store, self._dimension = folder, store, dimension
+        self._lock = threading.Lock()
+        self._version = store.version
+        self._epoch = store.meta("epoch") or ""
+        self.manifest = self._read_manifest(writable)
+        self._vectors = self._load_vectors(writable)
+        self._keywords = self._load_keywords(writable)
+        self._recent_vectors = VectorIndex(dimension)
+        self._recent_keywords = KeywordIndex()
+        self._recent_until = [self.manifest.vectors.last_chunk, self.manifest.keywords.last_chunk]
+        self._removed: frozenset[int] = frozenset()
+        self._catch_up()
+
+    # --- searching
+
+    def dense(self, vector: Vectors, k: int) -> list[tuple[int, float]]:
+        """The `k` nearest chunks to a unit vector as (chunk id, cosine), best first."""
+        with self._lock:
+            removed, recent = self._removed, self._recent_vectors.search(vector, k, self._removed)
+        return _best(self._vectors.search(vector, k, removed) + recent, k)
+
+    def keyword(self, query: str, k: int) -> list[tuple[int, float]]:
+        """The `k` best chunks by BM25 as (chunk id, score), best first."""
+        with self._lock:
+            removed, recent = self._removed, self._recent_keywords.search(query, k, self._removed)
+        return _best(self._keywords.search(query, k, removed) + recent, k)
+
+    def cosines(self, vector: Vectors, ids: set[int]) -> dict[int, float]:
+        """The cosines of a unit vector to those of chunks that stand in the index."""
+        with self._lock:
+            recent = self._recent_vectors.scores(vector, ids)
+        return self._vectors.scores(vector, ids - recent.keys()) | recent
+
+    def terms(self, text: str) -> list[str]:
+        """The terms that BM25 knows a text by."""
+        return self._keywords.terms(text)
+
+    def idf(self, terms: Collection[str]) -> dict[str, float]:
+        """BM25's inverse document frequency of each term: ln(1 + (N - n + .5) / (n + .5))."""
+        total = len(self._keywords) + len(self._recent_keywords)
+        counts = {t: self._keywords.document_frequency(t) + self._recent_keywords.document_frequency(t) for t in terms}
+        return {term: math.log(1 + (total - min(n, total) + 0.5) / (n + 0.5)) for term, n in counts.items()}
+
+    @property
+    def kind(self) -> str:
+        return self._vectors.kind
+
+    def stale(self) -> bool:
+        """Whether the store has changed since this looked."""
+        return self._store.version != self._version
+
+    def refresh(self) -> None:
+        """Take in what the store got since."""
+        with self._lock:
+            self._version = self._store.version
+            self._catch_up()
+
+    def outdated(self) -> bool:
+        """Whether something newer has been published, or everything embedded anew: then this must be loaded again."""
+        if self._store.meta("epoch") != self._epoch:
+            return True
+        try:
+            manifest = Manifest.read(self._folder)
+        except ValueError:
+            return False
+        return manifest is not None and manifest.generation > self.manifest.generation
+
+    def _catch_up(self) -> None:
+        ids: list[int] = []
+        for ids, vectors in self._store.vectors(self._recent_until[0], self._dimension):
+            self._recent_vectors.add(ids, vectors)
+        self._recent_until[0] = ids[-1] if ids else self._recent_until[0]
+        rows = list(keyword_texts(self._store, self._recent_until[1]))
+        if rows:
+            self._recent_keywords.update(rows)
+            self._recent_until[1] = rows[-1][0]
+        self._removed |= self._store.removed()
+
+    # --- loading and repairing
+
+    def _read_manifest(self, writable: bool) -> Manifest:
+        try:
+            found = Manifest.read(self._folder)
+        except (ValueError, TypeError, KeyError) as error:
+            self._set_aside(NAME, str(error), writable)
+            found = None
+        if found and found.epoch == self._epoch:
+            return found
+        return Manifest(0, self._epoch, "", "", self._dimension, _NO_ARTIFACT, _NO_ARTIFACT)
+
+    def _load_vectors(self, writable: bool) -> VectorIndex:
+        artifact = self.manifest.vectors
+        if artifact.name:
+            fault = check(self._folder, artifact)
+            if fault is None:
+                try:
+                    loaded = VectorIndex.load(self._folder / artifact.name)
+                    if len(loaded) == artifact.count:
+                        return loaded.to_device()
+                    fault = f"{artifact.name} holds {len(loaded)} vectors, not {artifact.count}"
+                except RuntimeError as error:
+                    fault = f"FAISS can't read {artifact.name}: {error}"
+            self._set_aside(artifact.name, fault, writable)
+        self.manifest = replace(self.manifest, vectors=_NO_ARTIFACT)
+        return VectorIndex(self._dimension)
+
+    def _load_keywords(self, writable: bool) -> KeywordIndex:
+        artifact = self.manifest.keywords
+        if artifact.name:
+            fault = check(self._folder, artifact)
+            if fault is None:
+                try:
+                    return KeywordIndex(self._folder / artifact.name)
+                except (ValueError, OSError) as error:
+                    fault = f"tantivy can't read {artifact.name}: {error}"
+            self._set_aside(artifact.name, fault, writable)
+        self.manifest = replace(self.manifest, keywords=_NO_ARTIFACT)
+        return KeywordIndex()
+
+    def _set_aside(self, name: str, fault: str, writable: bool) -> None:
+        """Keep a damaged file under another name, so that nothing is lost, and say so."""
+        path, done = self._folder / name, "its content is read from the store instead"
+        if writable and path.exists():
+            kept = f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{time.monotonic_ns() % 10**6}-{name}"
+            path.rename(self._folder / kept)
+            done = f"it is kept as {kept} and built again from the store"
+        self.notes.append(f"{name} is damaged ({fault}): {done}.")
+
+    # --- publishing (the caller holds the writer's lock)
+
+    def behind(self) -> int:
+        """How many chunks the published files lack or hold too many."""
+        last = self._store.counts()[2]
+        covered = min(self.manifest.vectors.last_chunk, self.manifest.keywords.last_chunk)
+        return max(last - covered, len(self._store.removed()))
+
+    def publish(self, embedder: str, fingerprint: str, *, whole: bool = False) -> Derived:
+        """Write vectors and keywords of all the store holds beside the old files, name them in a new manifest, and
+        return them loaded. `whole` builds the keywords anew instead of adding to them."""
+        removed = self._store.removed()
+        generation = self._next_generation()
+        manifest = Manifest(
+            generation,
+            self._epoch,
+            embedder,
+            fingerprint,
+            self._dimension,
+            self._write_vectors(f"vectors-{generation:06d}.faiss"),
+            self._write_keywords(f"keywords-{generation:06d}", removed, whole=whole),
+        )
+        sync_folder(self._folder)
+        manifest.write(self._folder)
+        self._store.forget_removed(removed)
+        self._clean(manifest)
+        return Derived(self._folder, self._store, self._dimension, writable=True)
+
+    def _next_generation(self) -> int:
+        """Above the manifest's and that of any file, also of one left by a process that died before its manifest."""
+        numbers = (_GENERATION.search(path.name) for path in self._folder.iterdir())
+        return max([self.manifest.generation, *(int(number[1]) for number in numbers if number)]) + 1
+
+    def _write_vectors(self, name: str) -> Artifact:
+        index = VectorIndex.build(self._dimension, self._store.vectors(0, self._dimension))
+        path = self._folder / name
+        index.save(path)
+        _sync_file(path)
+        return Artifact(name, {name: hash_file(path)}, self._store.counts()[2], len(index))
+
+    def _write_keywords(self, name: str, removed: set[int], *, whole: bool) -> Artifact:
+        folder, old = self._folder / name, self.manifest.keywords
+        folder.mkdir()
+        after = 0
+        if old.name and not whole:
+            _copy_keywords(self._folder / old.name, folder)
+            after = old.last_chunk
+        index = KeywordIndex(folder)
+        index.update(keyword_texts(self._store, after), removed if after else ())
+        # tantivy's own `.managed.json` and locks may change without a change of content: they need no hash.
+        hashes = {f"{name}/{p.name}": hash_file(p) for p in sorted(folder.iterdir()) if not p.name.startswith(".")}
+        sync_folder(folder)
+        return Artifact(name, hashes, self._store.counts()[2], len(index))
+
+    def _clean(self, manifest: Manifest) -> None:
+        """Delete what neither this manifest nor the one before names; a reader may still be opening the latter."""
+        keep = {manifest.vectors.name, manifest.keywords.name, self.manifest.vectors.name, self.manifest.keywords.name}
+        for pattern in ("vectors-*.faiss", "keywords-*"):
+            for path in self._folder.glob(pattern):
+                if path.name in keep:
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+def keyword_texts(store: Store, after: int) -> Iterator[tuple[int, str]]:
+    """What BM25 searches of each chunk: title, headings, the header of its table, and its text."""
+    for chunk_id, title, document_id, chunk in store.keyword_rows(after):
+        yield chunk_id, "\n".join([title, *chunk.heading, _header(store, document_id, chunk), chunk.text])
+
+
+def _header(store: Store, document_id: str, chunk: Chunk) -> str:
+    return store.text(document_id, *chunk.header) if chunk.header and chunk.header[0] < chunk.start else ""
+
+
+def _best(found: list[tuple[int, float]], k: int) -> list[tuple[int, float]]:
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+def _copy_keywords(old: Path, new: Path) -> None:
+    """A second folder with the same index: its segments never change, so links will do; what changes is copied."""
+    for path in old.iterdir():
+        if path.suffix == ".lock":
+            continue
+        if path.suffix == ".json":
+            shutil.copy2(path, new / path.name)
+            continue
+        try:
+            os.link(path, new / path.name)
+        except OSError:  # a file system without links
+            shutil.copy2(path, new / path.name)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

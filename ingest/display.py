@@ -1,0 +1,98 @@
+"""How `ingest` shows reports, documents and passages to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ingest.console import console, count, entry_line, indented, one_line, place, plain, safe
+from ingest.types import DocumentInfo, Hit, Report, Status
+
+STATUSES: tuple[Status, ...] = ("added", "unchanged", "replaced", "removed", "failed", "quarantined")
+
+
+def show_report(report: Report, noun: str) -> None:
+    """How many files (or documents) there were, and those that failed with the reason."""
+    counts = [f"{report.count(status):,} {status}" for status in STATUSES if report.count(status)]
+    sentence = f"{count(len(report.documents), noun)}: {', '.join(counts) or 'nothing to do'}"
+    if report.seconds:
+        sentence += f"; {count(report.chunks, 'chunk')} in {report.seconds:,.1f} s"
+    plain(sentence + ".")
+    for entry in report.documents:
+        if entry.status in ("failed", "quarantined"):
+            console().print(entry_line(entry))
+
+
+def show_documents(documents: Sequence[DocumentInfo]) -> None:
+    """A table on a terminal; elsewhere id, source, title and number of chunks with tabs between, a line each."""
+    screen = console()
+    if not screen.is_terminal:
+        for info in documents:
+            plain("\t".join([info.document_id, safe(info.source), safe(info.title), str(info.chunks)]))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("Id", box=None, header_style="dim", pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.add_column("Title and source", overflow="fold", ratio=1)
+    table.add_column("Chunks", justify="right")
+    table.add_column("Added", no_wrap=True)
+    for info in documents:
+        name = Text.assemble(safe(info.title), "\n", (safe(info.source), "dim"))
+        table.add_row(info.document_id, name, f"{info.chunks:,}", info.added_at[:10])
+    if documents:
+        screen.print(table)
+    plain(size(len(documents), sum(info.chunks for info in documents)) + ".")
+
+
+def show_document(info: DocumentInfo, beginning: str) -> None:
+    """What is known of a document, and how its text begins."""
+    pairs = {
+        "title": info.title,
+        "id": info.document_id,
+        "source": info.source,
+        "type": info.media_type,
+        "size": f"{count(info.characters, 'character')} in {count(info.chunks, 'chunk')}",
+        "sha256": info.sha256,
+        "added": info.added_at,
+    }
+    _show_pairs(pairs)
+    more = " …" if info.characters > len(beginning) else ""
+    plain("\n" + safe(beginning, keep="\n\t").strip() + more)
+
+
+def show_hits(hits: Sequence[Hit]) -> None:
+    """Passages, best first, each with where it stands."""
+    from rich.text import Text
+
+    if not hits:
+        plain("Nothing found.")
+    for n, hit in enumerate(hits, 1):
+        head = Text.assemble((f"{n}  ", "dim"), (place(hit.document.title, hit.chunk.heading, hit.chunk.page), "bold"))
+        console().print(head)
+        indented(f"{safe(hit.document.source)} · score {hit.score:.3f}", 3, "dim")
+        indented(one_line(hit.chunk.text), 3)
+        plain("")
+
+
+def show_status(path: Path, status: Mapping[str, object]) -> None:
+    """How much is in the index, and how it was made."""
+    pairs = {"index": str(path)}
+    for name, value in status.items():
+        shown = f"{value:,}" if isinstance(value, int) and name != "version" else str(value)
+        pairs[name.replace("_", " ")] = shown
+    _show_pairs(pairs)
+
+
+def size(documents: int, chunks: int) -> str:
+    """`12 documents, 140 chunks`."""
+    return f"{count(documents, 'document')}, {count(chunks, 'chunk')}"
+
+
+def _show_pairs(pairs: Mapping[str, str]) -> None:
+    from rich.text import Text
+
+    width = max(map(len, pairs)) + 2
+    for name, value in pairs.items():
+        console().print(Text.assemble((f"{name:<{width}}", "dim"), safe(value)))

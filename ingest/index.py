@@ -1,0 +1,373 @@
+"""The index: store, vectors, keywords and embedder behind one door; open, add, remove, search, verify, rebuild."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Self
+
+from ingest.derived import Derived
+from ingest.embedder import Embedder, Vectors, load_embedder
+from ingest.errors import EmbedderMismatch, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
+from ingest.fuse import fuse
+from ingest.lock import WriteLock
+from ingest.manifest import Manifest, check, hash_file
+from ingest.settings import IngestSettings
+from ingest.store import Store
+from ingest.types import Chunk, Document, DocumentInfo, Hit, LedgerEntry, Mode
+from ingest.vectors import device
+
+STORE = "store.sqlite3"
+FILES = "files"
+_DEPTH = 100  # candidates that each of the two searches gives to the fusion
+# Below this size the published files are written anew after each run (a second or two); above it, when a twentieth
+# has changed: until then what is new is searched from small indexes beside them.
+_ALWAYS_PUBLISH = 50_000
+
+
+def document_id(source: str) -> str:
+    """The id of the document that comes from `source`: the same source keeps its id when its text changes."""
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class Index:
+    """An open index. Many may read it while one writes; a reader calls `refresh` to see what was written since.
+
+    `notes` says, in sentences, what was found damaged at opening and what was done. Safe to share between threads.
+    """
+
+    def __init__(
+        self, path: Path, store: Store, derived: Derived, *, embedder: Embedder | None, precision: str, lock: WriteLock | None
+    ) -> None:
+        self.path = path
+        self.notes: list[str] = list(derived.notes)
+        self._store, self._derived, self._lock = store, derived, lock
+        self._embedder, self._precision = embedder, precision
+        self._loading = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        settings: IngestSettings | None = None,
+        write: bool = False,
+        create: bool = False,
+        repair: bool = True,
+        embedder: Embedder | None = None,
+    ) -> Index:
+        """Open the index in the folder `path`, for reading or (`write`) as its only writer.
+
+        `create` makes a new one where there is none. `repair` sets damaged files aside and builds them again; without
+        it they are only noted. `embedder` shares one that is loaded already.
+        Raises IndexMissing, IndexBusy, IndexReadOnly, IndexDamaged, EmbedderMismatch, StorageFull or DependencyMissing.
+        """
+        settings = settings or IngestSettings()
+        path = Path(os.path.abspath(path))
+        if not (path / STORE).is_file():
+            if not (write and create):
+                raise IndexMissing(f"There is no index in {path}.", f"Make one with: ingest add PATH --index {path}")
+            _make_folder(path)
+        lock = WriteLock(path) if write else None
+        store: Store | None = None
+        try:
+            store = Store(path / STORE, write=write)
+            embedder = _matching_embedder(store, settings, embedder)
+            dimension = int(store.meta("dimension") or 0)
+            derived = Derived(path, store, dimension, writable=write and repair)
+            index = cls(path, store, derived, embedder=embedder, precision=settings.precision, lock=lock)
+            if repair and derived.notes:
+                index._repair(settings)
+        except BaseException:
+            if store:
+                store.close()
+            if lock:
+                lock.close()
+            raise
+        return index
+
+    def _repair(self, settings: IngestSettings) -> None:
+        """Publish what was found damaged anew; a reader asks a writer to, and reads on from memory if there can be none."""
+        if self._lock:
+            self.publish(force=True)
+            return
+        try:
+            with Index.open(self.path, settings=settings, write=True, embedder=self._embedder) as writer:
+                self.notes = writer.notes or self.notes
+        except StoreError:
+            return
+        self._derived = Derived(self.path, self._store, self.dimension, writable=False)
+
+    def close(self) -> None:
+        self._store.close()
+        if self._lock:
+            self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- reading
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder that the index was made with, loaded at first use."""
+        with self._loading:
+            if self._embedder is None:
+                name = self.embedder_name
+                loaded = load_embedder(name, self._precision)
+                expected = self._store.meta("fingerprint")
+                if loaded.fingerprint != expected:
+                    raise EmbedderMismatch(
+                        f"The index {self.path} was made with other weights of the embedder {name!r} than those installed.",
+                        f"Install the former ones, or embed everything anew: ingest rebuild --embedder {name} --index {self.path}",
+                    )
+                self._embedder = loaded
+            return self._embedder
+
+    @property
+    def embedder_name(self) -> str:
+        return self._store.meta("embedder") or ""
+
+    @property
+    def dimension(self) -> int:
+        return int(self._store.meta("dimension") or 0)
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of the documents."""
+        return self._store.version
+
+    def refresh(self) -> bool:
+        """Notice what another process wrote; True if something changed."""
+        derived = self._derived
+        if not derived.stale():
+            return False
+        if derived.outdated():
+            self._derived = Derived(self.path, self._store, self.dimension, writable=False)
+            with self._loading:
+                if self._embedder and self._embedder.fingerprint != self._store.meta("fingerprint"):
+                    self._embedder = None
+        else:
+            derived.refresh()
+        return True
+
+    def embed_query(self, query: str) -> Vectors:
+        """The unit vector of a question, shape (dimension,)."""
+        vector: Vectors = self.embedder.embed_queries([query])[0]
+        return vector
+
+    def search(self, query: str, k: int = 5, mode: Mode = "hybrid", *, vector: Vectors | None = None) -> list[Hit]:
+        """The `k` chunks that fit a question best. `vector` is the question's, if it is embedded already."""
+        self.refresh()
+        derived = self._derived
+        depth = max(_DEPTH, k)
+        dense: list[tuple[int, float]] = []
+        keyword: list[tuple[int, float]] = []
+        if mode != "keyword" and query.strip():
+            dense = derived.dense(self.embed_query(query) if vector is None else vector, depth)
+        if mode != "dense":
+            keyword = derived.keyword(query, depth)
+        ranked = fuse(dense, keyword) if mode == "hybrid" else dense + keyword
+        return self._hits(ranked, dict(dense), dict(keyword), k)
+
+    def _hits(
+        self, ranked: Sequence[tuple[int, float]], dense: dict[int, float], keyword: dict[int, float], k: int
+    ) -> list[Hit]:
+        hits: list[Hit] = []
+        documents: dict[str, DocumentInfo] = {}
+        # A chunk that was removed a moment ago is passed over: look at a few more than asked for.
+        for at in range(0, len(ranked), k):
+            some = ranked[at : at + k]
+            found = self._store.chunks([i for i, _ in some])
+            for i, score in some:
+                if i not in found or len(hits) == k:
+                    continue
+                owner, chunk = found[i]
+                if owner not in documents:
+                    documents[owner] = self._store.document(owner)
+                hits.append(Hit(documents[owner], chunk, score, dense.get(i), keyword.get(i)))
+            if len(hits) == k:
+                break
+        return hits
+
+    def terms(self, text: str) -> list[str]:
+        """The terms that keyword search knows a text by: words in lower case, without accents, stemmed."""
+        return self._derived.terms(text)
+
+    def idf(self, terms: Collection[str]) -> dict[str, float]:
+        """How rare each term is among the chunks (BM25's inverse document frequency)."""
+        return self._derived.idf(terms)
+
+    def documents(self) -> list[DocumentInfo]:
+        return self._store.documents()
+
+    def document(self, document_id: str) -> DocumentInfo:
+        """Raises DocumentNotFound."""
+        return self._store.document(document_id)
+
+    def find(self, source: str) -> DocumentInfo | None:
+        return self._store.find(source)
+
+    def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
+        """The document's text from character `start` to `end`. Raises DocumentNotFound."""
+        return self._store.text(document_id, start, end)
+
+    def chunks_of(self, document_id: str) -> list[Chunk]:
+        """All chunks of a document in reading order."""
+        return self._store.chunks_of(document_id)
+
+    def parsed(self, document_id: str) -> Document:
+        """The document as it was parsed. Raises DocumentNotFound."""
+        return self._store.parsed(document_id)
+
+    def original(self, document_id: str) -> Path:
+        """The file that a document was made from. Raises DocumentNotFound, or SourceError if it is gone or has changed."""
+        info = self._store.document(document_id)
+        kept = self.path / FILES / document_id
+        if kept.is_file():
+            return kept
+        source = Path(info.source)
+        if source.is_file() and hash_file(source) == info.sha256:
+            return source
+        raise SourceError(f"The file {info.source} is gone or has changed since it was ingested.", "Its text is still here.")
+
+    def ledger(self, limit: int = 1000) -> list[LedgerEntry]:
+        """The latest ledger lines, newest first."""
+        return self._store.ledger(limit)
+
+    def counts(self) -> tuple[int, int]:
+        """How many documents and chunks there are."""
+        documents, chunks, _ = self._store.counts()
+        return documents, chunks
+
+    def status(self) -> dict[str, object]:
+        """The state of the index, as `ingest status --json` prints it."""
+        documents, chunks = self.counts()
+        return {
+            "documents": documents,
+            "chunks": chunks,
+            "embedder": self.embedder_name,
+            "dimension": self.dimension,
+            "vector_index": self._derived.kind,
+            "device": device(),
+            "bytes": sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file() and not p.is_symlink()),
+            "version": self.version,
+        }
+
+    def verify(self) -> list[str]:
+        """Every fault that can be found, as sentences; an empty list when the index is whole."""
+        faults = self._store.check()
+        try:
+            manifest = Manifest.read(self.path)
+        except (ValueError, TypeError, KeyError) as error:
+            return [*faults, f"The manifest is damaged: {error}."]
+        if manifest is None:
+            return [*faults, "The manifest is missing."] if self._store.counts()[2] else faults
+        for artifact in (manifest.vectors, manifest.keywords):
+            fault = check(self.path, artifact)
+            faults += [f"{fault}."] if fault else []
+        if (manifest.embedder, manifest.fingerprint) != (self.embedder_name, self._store.meta("fingerprint")):
+            faults.append("The manifest names another embedder than the store.")
+        return faults
+
+    # --- writing
+
+    def add(self, document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> LedgerEntry:
+        """Put a document in place of what its source had before; durable when this returns, found at once."""
+        return self._writable().add(document, chunks, vectors)
+
+    def remove(self, document_id: str) -> LedgerEntry:
+        """Take a document out. Raises DocumentNotFound."""
+        entry = self._writable().remove(document_id)
+        (self.path / FILES / document_id).unlink(missing_ok=True)
+        return entry
+
+    def keep_original(self, document_id: str, data: bytes) -> None:
+        """Keep the file of a document that has no place of its own on this machine (an upload)."""
+        folder = self.path / FILES
+        _make_folder(folder)
+        temporary = folder / f"{document_id}.new"
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(folder / document_id)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StorageFull(f"The file can't be kept in {folder}: {error.strerror}.", "Free some space and try again.") from error
+
+    def record(self, entry: LedgerEntry) -> None:
+        """A ledger line for a file that changed nothing."""
+        self._writable().record([entry])
+
+    def publish(self, *, force: bool = False, whole: bool = False) -> None:
+        """Bring the published files up to the store, when they are far enough behind (or at once, by `force`)."""
+        store = self._writable()
+        behind, chunks = self._derived.behind(), store.counts()[1]
+        missing = not self._derived.manifest.vectors.name
+        if not (force or (missing and chunks) or (behind and (chunks <= _ALWAYS_PUBLISH or behind > chunks // 20))):
+            return
+        try:
+            self._derived = self._derived.publish(self.embedder_name, store.meta("fingerprint") or "", whole=whole)
+        except Exception as error:
+            # FAISS and tantivy say it in words only.
+            if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+                raise StorageFull(
+                    f"The disk is full: the index files in {self.path} could not be written. The documents themselves are stored.",
+                    f"Free some space, then: ingest rebuild --index {self.path}",
+                ) from error
+            raise
+
+    def rebuild(self) -> None:
+        """Make vectors and keywords anew from the store; nothing is embedded."""
+        self.publish(force=True, whole=True)
+
+    def replace_store(self, other: Path) -> None:
+        """Put the store of another index in place of this one's, in one transaction, and publish it."""
+        self._writable().replace_with(other / STORE)
+        self._derived = Derived(self.path, self._store, self.dimension, writable=True)
+        self._embedder = None
+        self.publish(force=True, whole=True)
+
+    def _writable(self) -> Store:
+        if self._lock is None:
+            raise IndexReadOnly(f"The index {self.path} is open for reading only.", "Open it with write=True.")
+        return self._store
+
+
+def _matching_embedder(store: Store, settings: IngestSettings, embedder: Embedder | None) -> Embedder | None:
+    """Check the embedder asked for against the one the index was made with; give a new index its own."""
+    made_with = store.meta("embedder")
+    if made_with is None:
+        if not store.writable:
+            raise IndexMissing(f"The index {store.path.parent} is empty.", "Fill it with: ingest add PATH")
+        embedder = embedder or load_embedder(settings.embedder, settings.precision)
+        store.set_meta(
+            embedder=embedder.name,
+            fingerprint=embedder.fingerprint,
+            dimension=str(embedder.dimension),
+            epoch=secrets.token_hex(8),
+        )
+        return embedder
+    if "embedder" in settings.model_fields_set and settings.embedder != made_with:
+        raise EmbedderMismatch(
+            f"The index {store.path.parent} was made with the embedder {made_with!r}, not {settings.embedder!r}.",
+            f"Leave RAG_BOT_EMBEDDER out, or embed everything anew: "
+            f"ingest rebuild --embedder {settings.embedder} --index {store.path.parent}",
+        )
+    return embedder
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageFull(f"The disk is full: {path} can't be made.", "Free some space and try again.") from error
+        raise IndexReadOnly(f"The folder {path} can't be made: {error.strerror}.", "Choose another with --index.") from error

@@ -1,0 +1,89 @@
+"""tantivy: BM25 with English stemming over title, headings and text; survives any text a person may type."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import tantivy
+
+TEXT = "text"
+ID = "id"
+_TOKENIZER = "words"
+# A question of 10,000 characters has some 2,000 words; the first ones carry its sense, and time grows with each.
+_MAX_TERMS = 128
+_HEAP = 64_000_000  # bytes the writer may hold before it flushes a segment
+
+
+def _analyzer() -> tantivy.TextAnalyzer:
+    filters = [
+        tantivy.Filter.remove_long(64),
+        tantivy.Filter.lowercase(),
+        tantivy.Filter.ascii_fold(),
+        tantivy.Filter.stemmer("english"),
+    ]
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    for one in filters:
+        builder = builder.filter(one)
+    return builder.build()
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field(ID, stored=False, indexed=True, fast=True)
+    builder.add_text_field(TEXT, stored=False, tokenizer_name=_TOKENIZER, index_option="freq")
+    return builder.build()
+
+
+class KeywordIndex:
+    """Texts by number, in a folder or (without one) in memory. One writer; a search sees what was last committed."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._schema = _schema()
+        self._index = tantivy.Index(self._schema, path=str(folder) if folder else None)
+        self._analyzer = _analyzer()
+        self._index.register_tokenizer(_TOKENIZER, self._analyzer)
+        self._index.config_reader("manual")
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    def __len__(self) -> int:
+        return self._searcher.num_docs
+
+    def update(self, add: Iterable[tuple[int, str]], remove: Iterable[int] = ()) -> None:
+        """Add texts, take others away, and commit both at once."""
+        # One thread makes one segment: the same texts give the same files and the same scores.
+        writer = self._index.writer(heap_size=_HEAP, num_threads=1)
+        for chunk_id in remove:
+            # (Deleting by term finds nothing in a field of unsigned numbers.)
+            writer.delete_documents_by_query(tantivy.Query.term_query(self._schema, ID, chunk_id))
+        for chunk_id, text in add:
+            document = tantivy.Document()
+            document.add_unsigned(ID, chunk_id)
+            document.add_text(TEXT, text)
+            writer.add_document(document)
+        writer.commit()
+        writer.wait_merging_threads()
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    def terms(self, text: str) -> list[str]:
+        """The terms that a text is searched by: its words in lower case, without accents, stemmed."""
+        return list(self._analyzer.analyze(text))
+
+    def document_frequency(self, term: str) -> int:
+        """In how many texts a term occurs."""
+        return int(self._searcher.doc_freq(TEXT, term))
+
+    def search(self, query: str, k: int, without: Collection[int] = ()) -> list[tuple[int, float]]:
+        """The `k` best as (id, BM25 score), best first, passing over `without`. A query without words finds nothing."""
+        terms = list(dict.fromkeys(self.terms(query)))[:_MAX_TERMS]
+        wanted = min(len(self), k + len(without))
+        if not terms or not wanted:
+            return []
+        clauses = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, TEXT, term, "freq")) for term in terms]
+        searcher = self._searcher
+        found = searcher.search(tantivy.Query.boolean_query(clauses), wanted, count=False).hits
+        ids = searcher.fast_field_values(ID, [address for _, address in found])
+        pairs = [(int(i), float(score)) for i, (score, _) in zip(ids, found, strict=True) if i is not None]
+        return [(i, score) for i, score in pairs if i not in without][:k]

@@ -1,0 +1,49 @@
+"""One writer at a time: a lock on the index folder that the system releases when its process ends, however it ends."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+from typing import Self
+
+from ingest.errors import IndexBusy, IndexReadOnly, StorageFull
+
+
+class WriteLock:
+    """Held from making until `close`. Raises `IndexBusy` while another one, in any process, holds it."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "lock"
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise StorageFull(f"The disk is full: {path} can't be made.", "Free some space and try again.") from error
+            raise IndexReadOnly(
+                f"The index {folder} can't be written to: {error.strerror}.", "Check the folder's permissions."
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._file)
+            by = f" (process {holder})" if holder else ""
+            raise IndexBusy(
+                f"Another process{by} is writing to the index {folder}.", "Wait until it is done, or stop it; then try again."
+            ) from error
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, str(os.getpid()).encode(), 0)
+        except OSError:
+            pass  # a full disk: the lock itself needs no space, the number is only for the message
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,81 @@
+"""How the parser's child process and its parent talk: a length, a JSON header, and bytes; nothing that could run code."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, BinaryIO
+
+from ingest import errors
+from ingest.errors import DocumentError
+from ingest.types import Block, Parsed
+
+_LENGTHS = struct.Struct(">QQ")
+_ERRORS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DocumentError)}
+_BLOCK_KINDS = ("heading", "text", "table")
+
+Header = dict[str, Any]
+
+
+def send(stream: BinaryIO, header: Header, body: bytes = b"") -> None:
+    """Write one message."""
+    encoded = json.dumps(header, separators=(",", ":")).encode("ascii")
+    stream.write(_LENGTHS.pack(len(encoded), len(body)))
+    stream.write(encoded)
+    stream.write(body)
+    stream.flush()
+
+
+def receive(stream: BinaryIO, limit: int | None = None) -> tuple[Header, bytes]:
+    """Read one message; EOFError where the other side is gone, ValueError where it talks nonsense or past `limit` bytes."""
+    header_length, body_length = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
+    if limit is not None and header_length + body_length > limit:
+        raise ValueError(f"a message of {header_length + body_length} bytes, more than {limit}")
+    header = json.loads(_exactly(stream, header_length))
+    if not isinstance(header, dict):
+        raise ValueError("a message without a header")
+    return header, _exactly(stream, body_length)
+
+
+def _exactly(stream: BinaryIO, count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+def pack_parsed(parsed: Parsed) -> tuple[Header, bytes]:
+    """A parsed document as a message; the paths of headings, which blocks share, are sent once each."""
+    paths: dict[tuple[str, ...], int] = {}
+    blocks = [
+        [_BLOCK_KINDS.index(b.kind), b.start, b.end, b.page, paths.setdefault(b.heading, len(paths)), b.header]
+        for b in parsed.blocks
+    ]
+    header = {"title": parsed.title, "media_type": parsed.media_type, "paths": list(paths), "blocks": blocks}
+    return header, parsed.text.encode()
+
+
+def unpack_parsed(header: Header, body: bytes) -> Parsed:
+    """The parsed document in a message; ValueError, KeyError or TypeError where it is not one."""
+    text = body.decode()
+    paths = [tuple(str(words) for words in path) for path in header["paths"]]
+    blocks = []
+    reached = 0
+    for kind, start, end, page, path, span in header["blocks"]:
+        if not reached <= start < end <= len(text):
+            raise ValueError(f"a block from {start} to {end} in a text of {len(text)}")
+        reached = end
+        blocks.append(
+            Block(_BLOCK_KINDS[kind], start, end, page, paths[path], None if span is None else (span[0], span[1]))  # type: ignore[arg-type]
+        )
+    return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks))
+
+
+def pack_error(error: DocumentError) -> Header:
+    """A refusal as a message."""
+    return {"error": type(error).__name__, "message": str(error), "hint": error.hint}
+
+
+def unpack_error(header: Header) -> DocumentError:
+    """The refusal in a message."""
+    return _ERRORS.get(str(header["error"]), DocumentError)(str(header["message"]), str(header.get("hint", "")))

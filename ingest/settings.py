@@ -1,0 +1,48 @@
+"""Settings of ingestion: where the index lives, how to chunk, which embedder. Read from `RAG_BOT_…`, `.env`, `rag-bot.toml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+MIB = 1024 * 1024
+
+
+class IngestSettings(BaseSettings):
+    """What both packages need to know of the index."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RAG_BOT_", env_file=".env", toml_file="rag-bot.toml", extra="ignore", frozen=True
+    )
+
+    index: Path = Field(default=Path("index"), description="Folder of the index.")
+    embedder: str = Field(
+        default="minilm",
+        description="Which embedder makes a new index: `minilm` (all-MiniLM-L6-v2, carried by a package, works offline), "
+        "the name or path of any sentence-transformers model, or `hash` (words hashed to numbers: for tests). "
+        "An index that exists keeps the embedder it was made with.",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="Number format of the embedder's weights; `auto` takes bf16 where the CPU or GPU is made for it."
+    )
+    chunk_tokens: int = Field(
+        default=200, ge=16, le=8192, description="Largest size of a chunk's own text, in the embedder's tokens."
+    )
+    max_file_bytes: int = Field(default=100 * MIB, ge=1, description="A file larger than this is refused, in bytes.")
+    parse_seconds: float = Field(default=120.0, gt=0, description="A file whose parsing takes longer is given up, in seconds.")
+    parse_memory_mb: int = Field(default=2048, ge=128, description="Memory that parsing one file may take, in MiB.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, that over `.env`, that over `rag-bot.toml`."""
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)

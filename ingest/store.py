@@ -1,0 +1,375 @@
+"""SQLite: documents, their text, chunks, vectors and the ledger; the source of truth from which the rest is derived."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from ingest.embedder import Vectors
+from ingest.errors import DocumentNotFound, IndexDamaged, IndexReadOnly, StorageFull, StoreError
+from ingest.types import Block, Chunk, Document, DocumentInfo, LedgerEntry
+
+SCHEMA_VERSION = 1
+PIECE = 65_536  # characters; a text is kept in pieces, so that a passage of a huge document is read without the rest
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+    id TEXT PRIMARY KEY, source TEXT NOT NULL UNIQUE, title TEXT NOT NULL, media_type TEXT NOT NULL,
+    chunks INTEGER NOT NULL, characters INTEGER NOT NULL, sha256 TEXT NOT NULL, added_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE pieces (
+    document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE, ordinal INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (document_id, ordinal)
+) WITHOUT ROWID;
+CREATE TABLE blocks (
+    document_id TEXT PRIMARY KEY REFERENCES documents(id) ON DELETE CASCADE, data BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, page INTEGER, place TEXT NOT NULL, vector BLOB NOT NULL
+);
+CREATE INDEX chunks_of_document ON chunks(document_id);
+CREATE TABLE removed (chunk_id INTEGER PRIMARY KEY);
+CREATE TABLE ledger (
+    id INTEGER PRIMARY KEY, at TEXT NOT NULL, source TEXT NOT NULL, document_id TEXT, status TEXT NOT NULL,
+    reason TEXT, chunks INTEGER NOT NULL
+);
+"""
+_INFO = "id, source, title, media_type, chunks, characters, sha256, added_at"
+# The page cache outside a transaction is small; what is read often (chunks' places) fits.
+_PRAGMAS = "PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -65536;"
+
+
+class Store:
+    """One connection to the store, guarded by a lock, so that threads may share it.
+
+    What `add`, `remove` and `record` did is durable when they return. `version` grows with each change of a document.
+    """
+
+    def __init__(self, path: Path, *, write: bool = False) -> None:
+        self.path = path
+        self.writable = write
+        self._lock = threading.RLock()
+        self._db = _connect(path, write=write)
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise _translated(error, path) from error
+
+    def _prepare(self) -> None:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version == 0 and self.writable:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise IndexDamaged(
+                f"The store {self.path} has format {version}, this program reads format {SCHEMA_VERSION}.",
+                "Use the version of rag-bot that made it, or ingest the documents again into a new folder.",
+            )
+        if self.writable:
+            self._db.execute("PRAGMA synchronous = FULL")  # a document reported as added survives a power cut
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # --- reading
+
+    def meta(self, key: str) -> str | None:
+        row = self._row("SELECT value FROM meta WHERE key = ?", key)
+        return str(row[0]) if row else None
+
+    @property
+    def version(self) -> int:
+        return int(self.meta("version") or 0)
+
+    def documents(self) -> list[DocumentInfo]:
+        return [DocumentInfo(*row) for row in self._rows(f"SELECT {_INFO} FROM documents ORDER BY source")]
+
+    def document(self, document_id: str) -> DocumentInfo:
+        row = self._row(f"SELECT {_INFO} FROM documents WHERE id = ?", document_id)
+        if row is None:
+            raise DocumentNotFound(f"There is no document {document_id!r} in the index.", "`ingest list` shows what there is.")
+        return DocumentInfo(*row)
+
+    def find(self, source: str) -> DocumentInfo | None:
+        row = self._row(f"SELECT {_INFO} FROM documents WHERE source = ?", source)
+        return DocumentInfo(*row) if row else None
+
+    def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
+        """The characters from `start` to `end` of a document's text."""
+        info = self.document(document_id)
+        end = info.characters if end is None else min(end, info.characters)
+        if start >= end:
+            return ""
+        first, last = start // PIECE, (end - 1) // PIECE
+        rows = self._rows(
+            "SELECT text FROM pieces WHERE document_id = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal",
+            document_id, first, last,
+        )  # fmt: skip
+        return "".join(str(row[0]) for row in rows)[start - first * PIECE : end - first * PIECE]
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, tuple[str, Chunk]]:
+        """Document id and chunk (with its text) of those of `ids` that are there."""
+        found: dict[int, tuple[str, Chunk]] = {}
+        for at in range(0, len(ids), 500):
+            some = ids[at : at + 500]
+            marks = ",".join("?" * len(some))
+            for row in self._rows(f'SELECT id, document_id, start, "end", page, place FROM chunks WHERE id IN ({marks})', *some):
+                found[int(row[0])] = str(row[1]), self._chunk(row)
+        return found
+
+    def chunks_of(self, document_id: str) -> list[Chunk]:
+        """All chunks of a document, in reading order."""
+        rows = self._rows(
+            'SELECT id, document_id, start, "end", page, place FROM chunks WHERE document_id = ? ORDER BY start', document_id
+        )
+        return [self._chunk(row) for row in rows]
+
+    def parsed(self, document_id: str) -> Document:
+        """The document as it was parsed, to be chunked and embedded anew."""
+        info = self.document(document_id)
+        row = self._row("SELECT data FROM blocks WHERE document_id = ?", document_id)
+        blocks = _unpacked(bytes(row[0])) if row else ()
+        text = self.text(document_id)
+        return Document(info.document_id, info.source, info.title, info.media_type, info.sha256, text, blocks)
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many documents and chunks there are, and the largest id a chunk ever had."""
+        documents = self._row("SELECT count(*) FROM documents")
+        chunks = self._row("SELECT count(*) FROM chunks")
+        last = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
+        return int(documents[0]) if documents else 0, int(chunks[0]) if chunks else 0, int(last[0]) if last else 0
+
+    def removed(self) -> set[int]:
+        """Ids of chunks that are gone but may still stand in a published file."""
+        return {int(row[0]) for row in self._rows("SELECT chunk_id FROM removed")}
+
+    def vectors(self, after: int = 0, dimension: int = 0, batch: int = 16_384) -> Iterator[tuple[list[int], Vectors]]:
+        """Ids and vectors of the chunks whose id is above `after`, in order of id, by batches."""
+        while True:
+            rows = self._rows("SELECT id, vector FROM chunks WHERE id > ? ORDER BY id LIMIT ?", after, batch)
+            if not rows:
+                return
+            ids = [int(row[0]) for row in rows]
+            flat = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f2").astype(np.float32)
+            vectors = flat.reshape(len(ids), dimension or -1)
+            yield ids, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+            after = ids[-1]
+
+    def keyword_rows(self, after: int = 0, batch: int = 2_000) -> Iterator[tuple[int, str, str, Chunk]]:
+        """Id, document title, document id and chunk of the chunks whose id is above `after`, in order of id."""
+        while True:
+            rows = self._rows(
+                'SELECT c.id, c.document_id, c.start, c."end", c.page, c.place, d.title FROM chunks c '
+                "JOIN documents d ON d.id = c.document_id WHERE c.id > ? ORDER BY c.id LIMIT ?",
+                after, batch,
+            )  # fmt: skip
+            if not rows:
+                return
+            for row in rows:
+                yield int(row[0]), str(row[6]), str(row[1]), self._chunk(row)
+            after = int(rows[-1][0])
+
+    def ledger(self, limit: int = 1000) -> list[LedgerEntry]:
+        """The latest ledger lines, newest first."""
+        rows = self._rows("SELECT source, document_id, status, reason, chunks FROM ledger ORDER BY id DESC LIMIT ?", limit)
+        return [LedgerEntry(*row) for row in rows]
+
+    def check(self) -> list[str]:
+        """Faults in the store itself: damaged pages, broken links between tables, chunks off their place."""
+        faults = [f"The store: {row[0]}." for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+        faults += [f"The store: a row of {row[0]} belongs to no {row[2]}." for row in self._rows("PRAGMA foreign_key_check")]
+        query = (
+            'SELECT d.id, d.chunks, d.characters, count(c.id), coalesce(max(c."end"), 0), '
+            "(SELECT coalesce(sum(length(text)), 0) FROM pieces p WHERE p.document_id = d.id) "
+            "FROM documents d LEFT JOIN chunks c ON c.document_id = d.id GROUP BY d.id"
+        )
+        for document_id, chunks, characters, found, last, length in self._rows(query):
+            if chunks != found:
+                faults.append(f"Document {document_id} has {found} chunks of {chunks}.")
+            if characters != length or last > characters:
+                faults.append(f"Document {document_id} has {length} characters of {characters}.")
+        return faults
+
+    # --- writing
+
+    def set_meta(self, **values: str) -> None:
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    def add(self, document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> LedgerEntry:
+        """Put a document in place of what its source had before, in one transaction; `vectors` has a row for each chunk."""
+        halves = vectors.astype("<f2")
+        with self._transaction(change=True) as db:
+            replaced = self._drop(document.id)
+            db.execute(
+                f"INSERT INTO documents ({_INFO}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (document.id, document.source, document.title, document.media_type, len(chunks), len(document.text),
+                 document.sha256, _now()),
+            )  # fmt: skip
+            db.executemany(
+                "INSERT INTO pieces VALUES (?, ?, ?)",
+                ((document.id, at // PIECE, document.text[at : at + PIECE]) for at in range(0, len(document.text), PIECE)),
+            )
+            db.execute("INSERT INTO blocks VALUES (?, ?)", (document.id, _packed(document.blocks)))
+            db.executemany(
+                'INSERT INTO chunks (document_id, start, "end", page, place, vector) VALUES (?, ?, ?, ?, ?, ?)',
+                (
+                    (document.id, chunk.start, chunk.end, chunk.page, _place(chunk), vector.tobytes())
+                    for chunk, vector in zip(chunks, halves, strict=True)
+                ),
+            )
+            entry = LedgerEntry(document.source, document.id, "replaced" if replaced else "added", None, len(chunks))
+            self._write_ledger(entry)
+        return entry
+
+    def remove(self, document_id: str) -> LedgerEntry:
+        info = self.document(document_id)
+        entry = LedgerEntry(info.source, document_id, "removed")
+        with self._transaction(change=True):
+            self._drop(document_id)
+            self._write_ledger(entry)
+        return entry
+
+    def record(self, entries: Iterable[LedgerEntry]) -> None:
+        """Ledger lines for files that changed nothing in the index."""
+        with self._transaction():
+            for entry in entries:
+                self._write_ledger(entry)
+
+    def forget_removed(self, ids: Iterable[int]) -> None:
+        """These chunks stand in no published file any more."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM removed WHERE chunk_id = ?", ((i,) for i in ids))
+
+    def replace_with(self, other: Path) -> None:
+        """Take over all that another store holds, in one transaction; the version goes on rising."""
+        version = self.version
+        source = _connect(other, write=False)
+        try:
+            with self._lock:
+                source.backup(self._db)
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from error
+        finally:
+            source.close()
+        self.set_meta(version=str(version + 1))
+
+    def _drop(self, document_id: str) -> bool:
+        self._db.execute("INSERT OR IGNORE INTO removed SELECT id FROM chunks WHERE document_id = ?", (document_id,))
+        return self._db.execute("DELETE FROM documents WHERE id = ?", (document_id,)).rowcount > 0
+
+    def _write_ledger(self, entry: LedgerEntry) -> None:
+        self._db.execute(
+            "INSERT INTO ledger (at, source, document_id, status, reason, chunks) VALUES (?, ?, ?, ?, ?, ?)",
+            (_now(), entry.source, entry.document_id, entry.status, entry.reason, entry.chunks),
+        )
+
+    @contextmanager
+    def _transaction(self, *, change: bool = False) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    if change:
+                        self._db.execute(
+                            "INSERT INTO meta VALUES ('version', '1') "
+                            "ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
+                        )
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise _translated(error, self.path) from error
+
+    def _chunk(self, row: Sequence[object]) -> Chunk:
+        chunk_id, document_id, start, end, page, place = row[:6]
+        heading, pages, header = json.loads(str(place))
+        return Chunk(
+            start=int(str(start)),
+            end=int(str(end)),
+            text=self.text(str(document_id), int(str(start)), int(str(end))),
+            heading=tuple(heading),
+            page=None if page is None else int(str(page)),
+            pages=tuple((offset, number) for offset, number in pages),
+            kind="table" if header else "text",
+            header=(header[0], header[1]) if header else None,
+            id=int(str(chunk_id)),
+        )
+
+    def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        with self._lock:
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise _translated(error, self.path) from error
+
+    def _row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        rows = self._rows(sql, *values)
+        return rows[0] if rows else None
+
+
+def _place(chunk: Chunk) -> str:
+    return json.dumps([chunk.heading, chunk.pages, chunk.header], ensure_ascii=False, separators=(",", ":"))
+
+
+def _packed(blocks: Sequence[Block]) -> bytes:
+    rows = [[b.kind, b.start, b.end, b.page, b.heading, b.header] for b in blocks]
+    return zlib.compress(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+
+
+def _unpacked(data: bytes) -> tuple[Block, ...]:
+    rows = json.loads(zlib.decompress(data))
+    return tuple(
+        Block(kind, start, end, page, tuple(heading), (header[0], header[1]) if header else None)
+        for kind, start, end, page, heading, header in rows
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    """Open for writing; or for reading, also where the folder itself can't be written to."""
+    modes = ["mode=rwc"] if write else ["mode=ro", "immutable=1"]
+    uri = path.absolute().as_uri()
+    for mode in modes:
+        db = sqlite3.connect(f"{uri}?{mode}", uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            db.executescript(_PRAGMAS)
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            db.close()
+            if mode == modes[-1] or not isinstance(error, sqlite3.OperationalError):
+                raise _translated(error, path) from error
+        else:
+            return db
+    raise AssertionError("unreachable")
+
+
+def _translated(error: sqlite3.Error, path: Path) -> StoreError:
+    """SQLite's error as one of ours, by its code."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith("SQLITE_FULL") or (name.startswith("SQLITE_IOERR") and "WRITE" in name):
+        return StorageFull(f"The disk is full: {path} could not be written.", "Free some space and run the same command again.")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return IndexReadOnly(f"The store {path} can't be opened for this: {error}.", "Check the folder's permissions.")
+    return IndexDamaged(
+        f"The store {path} can't be used: {error}.",
+        "Restore it from a copy, or ingest the documents again into a new folder.",
+    )

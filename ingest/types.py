@@ -1,0 +1,168 @@
+"""What flows through ingestion: parsed text with places, chunks of it, and the hits a search gives back.
+
+Every offset is in characters (Unicode code points) into the document's own text, half open: `text[start:end]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+BlockKind = Literal["heading", "text", "table"]
+Status = Literal["added", "unchanged", "replaced", "removed", "failed", "quarantined"]
+Mode = Literal["hybrid", "dense", "keyword"]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One heading, paragraph (or list item, or code), or table of a parsed document.
+
+    Blocks come in reading order and don't overlap. `heading` is the path of headings above the block, outermost first
+    (for a heading block: the path above it, without itself). `page` counts from 1. `header` is, for a table, the span
+    of its header (the header row and the `| --- |` line below it), else None.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    page: int | None = None
+    heading: tuple[str, ...] = ()
+    header: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a parser makes of a file's bytes: the text, and where in it everything stands."""
+
+    title: str
+    text: str
+    media_type: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of one document: what is embedded, searched and quoted from.
+
+    `pages` holds the page breaks inside the chunk as (offset in the document, page that begins there). A chunk of a
+    table holds whole rows; `header` is then the span of the table's header, which may lie outside the chunk.
+    `id` is given by the store (0 before that).
+    """
+
+    start: int
+    end: int
+    text: str
+    heading: tuple[str, ...] = ()
+    page: int | None = None
+    pages: tuple[tuple[int, int], ...] = ()
+    kind: Literal["text", "table"] = "text"
+    header: Span | None = None
+    id: int = 0
+
+    def page_at(self, offset: int) -> int | None:
+        """The page that the character at `offset` (in the document's text) stands on."""
+        page = self.page
+        for start, number in self.pages:
+            if start > offset:
+                break
+            page = number
+        return page
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed document with its identity: the same source has the same id, whatever its text."""
+
+    id: str
+    source: str
+    title: str
+    media_type: str
+    sha256: str
+    text: str
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A stored document without its text, as `ingest list` shows it. `added_at` is ISO 8601, UTC."""
+
+    document_id: str
+    source: str
+    title: str
+    media_type: str
+    chunks: int
+    characters: int
+    sha256: str
+    added_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that a search found, with its document and its scores.
+
+    `score` is what the hits are sorted by; `dense` is the cosine between question and chunk, `keyword` the BM25
+    score; each is None where that search did not find the chunk.
+    """
+
+    document: DocumentInfo
+    chunk: Chunk
+    score: float
+    dense: float | None = None
+    keyword: float | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """The hit as the public JSON form names its fields."""
+        return {
+            "document_id": self.document.document_id,
+            "source": self.document.source,
+            "title": self.document.title,
+            "page": self.chunk.page,
+            "heading": list(self.chunk.heading),
+            "start": self.chunk.start,
+            "end": self.chunk.end,
+            "score": self.score,
+            "text": self.chunk.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What became of one file: the line that `ingest add` prints and the ledger keeps."""
+
+    source: str
+    document_id: str | None
+    status: Status
+    reason: str | None = None
+    chunks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come: after each file (`entry` is its ledger line) and after each batch of embedded chunks."""
+
+    files_done: int
+    files_total: int
+    chunks_done: int
+    entry: LedgerEntry | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of all the files of one run."""
+
+    documents: tuple[LedgerEntry, ...] = ()
+    seconds: float = 0.0
+    notes: tuple[str, ...] = field(default=())
+
+    def count(self, status: Status) -> int:
+        return sum(entry.status == status for entry in self.documents)
+
+    @property
+    def chunks(self) -> int:
+        return sum(entry.chunks for entry in self.documents)
+
+    @property
+    def failed(self) -> bool:
+        return any(entry.status == "failed" for entry in self.documents)

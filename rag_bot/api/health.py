@@ -1,0 +1,41 @@
+"""`/health/live`, `/health/ready` and `/metrics`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import JSONResponse, Response
+
+from ingest.errors import IngestError
+from rag_bot.api.schemas import PROBLEM, Live, Readiness
+from rag_bot.api.service import AnyService, ReadyService
+
+router = APIRouter(tags=["Operation"])
+
+
+@router.get("/health/live", response_model=Live)
+async def live() -> Response:
+    """The process answers."""
+    return JSONResponse({"live": True})
+
+
+@router.get("/health/ready", response_model=Readiness, responses=PROBLEM)
+def ready(service: ReadyService) -> Response:
+    """Questions can be answered: the index and the models are there. 503 says what is missing."""
+    documents, chunks = service.bot.index.counts()
+    return JSONResponse({"ready": True, "documents": documents, "chunks": chunks})
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The numbers."}},
+)
+def metrics(service: AnyService) -> Response:
+    """The service's numbers, for Prometheus."""
+    if service.missing() is None:
+        with suppress(IngestError):
+            service.metrics.holds(*service.bot.index.counts())
+    return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})

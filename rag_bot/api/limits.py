@@ -1,0 +1,120 @@
+"""Limits at the door: the size of a body, questions a minute from one address, questions worked on at once."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag_bot.api.problems import Problem, Refused, too_large
+from rag_bot.settings import Settings
+
+ANSWERING = frozenset({"/v1/chat", "/v1/chat/completions", "/v1/search"})
+UPLOAD = "/v1/documents"
+# What multipart puts around a file: boundaries, the file's name, its headers.
+MULTIPART_BYTES = 64 * 1024
+MINUTE = 60.0
+ADDRESSES_KEPT = 10_000
+
+
+class Limits:
+    """Refuses what is too large (413), too often (429) or too much at once (503), before a route sees it."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._settings = settings
+        self._rate = Rate(settings.rate_per_minute)
+        self._active = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        limit = self._body_limit(scope)
+        answering = scope["method"] == "POST" and scope["path"] in ANSWERING
+        problem = _declared_too_large(scope, limit) or (self._refusal(scope) if answering else None)
+        if problem is not None:
+            return await problem.response(scope["path"])(scope, receive, send)
+        self._active += answering
+        try:
+            await self.app(scope, _counted(receive, limit), send)
+        finally:
+            self._active -= answering
+
+    def _body_limit(self, scope: Scope) -> int:
+        if scope["path"] == UPLOAD:
+            return self._settings.max_file_bytes + MULTIPART_BYTES
+        return self._settings.max_body_bytes
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        if self._active >= self._settings.max_concurrent:
+            detail = (
+                f"{self._active} questions are being answered, which is the most this service takes. Ask again in a moment."
+            )
+            return Problem(503, "Too busy", detail, "busy", retry_after=1)
+        wait = self._rate.wait(_address(scope))
+        if wait > 0:
+            seconds = math.ceil(wait)
+            detail = f"More than {self._settings.rate_per_minute} questions in a minute. Ask again in {seconds} s."
+            return Problem(429, "Too many questions", detail, "too-many-questions", retry_after=seconds)
+        return None
+
+
+class Rate:
+    """At most `per_minute` in any minute from one address; 0: no limit."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._times: dict[str, deque[float]] = {}
+
+    def wait(self, address: str) -> float:
+        """Take one and return 0, or return the seconds until there is one to take."""
+        if not self._per_minute:
+            return 0.0
+        now = self._clock()
+        times = self._times.setdefault(address, deque())
+        while times and times[0] <= now - MINUTE:
+            times.popleft()
+        if len(times) >= self._per_minute:
+            return times[0] + MINUTE - now
+        times.append(now)
+        if len(self._times) > ADDRESSES_KEPT:
+            self._forget(now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        self._times = {address: times for address, times in self._times.items() if times and times[-1] > now - MINUTE}
+
+
+def _address(scope: Scope) -> str:
+    """The client's address; of IPv6 the /64, which is what one client is given."""
+    host = (scope.get("client") or ("unknown", 0))[0]
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return str(host)
+    return host if address.version == 4 else str(ipaddress.ip_network((host, 64), strict=False))
+
+
+def _declared_too_large(scope: Scope, limit: int) -> Problem | None:
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    return too_large(limit) if length.isdigit() and int(length) > limit else None
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """A body sent in pieces says no length before: count it while it comes."""
+    taken = 0
+
+    async def counting() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise Refused(too_large(limit))
+        return message
+
+    return counting

@@ -1,0 +1,108 @@
+"""Numbers for Prometheus: questions by outcome, seconds by step, requests by route, what the index holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag_bot.errors import BadQuestion, Busy, NotFound
+from rag_bot.types import Answer, DoneEvent, Event
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """The service's numbers, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._questions = Counter("rag_bot_questions", "Questions by outcome.", ["outcome"], registry=self.registry)
+        self._steps = Histogram(
+            "rag_bot_step_seconds", "Seconds that a step of an answer took.", ["step"], buckets=SECONDS, registry=self.registry
+        )
+        self.requests = Counter(
+            "rag_bot_requests", "Requests by route and status.", ["method", "route", "status"], registry=self.registry
+        )
+        self.streams = Gauge("rag_bot_streams_open", "Streams of events that are open.", registry=self.registry)
+        self._documents = Gauge("rag_bot_documents", "Documents in the index.", registry=self.registry)
+        self._chunks = Gauge("rag_bot_chunks", "Passages in the index.", registry=self.registry)
+
+    async def watch(self, events: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:
+        """The same events; what becomes of the question is counted. Closing this closes them."""
+        if not isinstance(events, AsyncGenerator):
+            raise TypeError(f"{events!r} can't be closed: it is no async generator, and its work could not be stopped")
+        with self.question() as answered:
+            async with aclosing(events):
+                async for event in events:
+                    if isinstance(event, DoneEvent):
+                        answered(event.answer)
+                    yield event
+
+    @contextmanager
+    def question(self) -> Iterator[Callable[[Answer], None]]:
+        """Count one question: by its answer, which is to be handed to what this gives, or as failed or hung up on.
+
+        A question that is refused as it stands is not counted: nothing was asked of the documents.
+        """
+        answers: list[Answer] = []
+        outcome = ""
+        try:
+            yield answers.append
+        except (BadQuestion, NotFound, Busy):
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            outcome = "hung_up"
+            raise
+        except Exception:
+            outcome = "error"
+            raise
+        finally:
+            if answers:
+                self._answered(answers[0])
+            elif outcome:
+                self._questions.labels(outcome).inc()
+
+    def _answered(self, answer: Answer) -> None:
+        outcome = "blocked" if answer.blocked else "abstained" if answer.abstained else "answered"
+        self._questions.labels(outcome).inc()
+        for step, milliseconds in answer.timings_ms.items():
+            self._steps.labels(step).observe(milliseconds / 1000)
+
+    def holds(self, documents: int, chunks: int) -> None:
+        self._documents.set(documents)
+        self._chunks.set(chunks)
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text form."""
+        return generate_latest(self.registry)
+
+
+class CountRequests:
+    """Counts every request by its route's pattern, so that ids in addresses don't become labels."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        status = 499  # nginx's number for a client that hung up before it was answered
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", None) or "other"
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._metrics.requests.labels(method, route, status).inc()

@@ -1,0 +1,285 @@
+"""What the routes take and give, typed: it checks requests and it is what /docs shows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from ingest.types import DocumentInfo, LedgerEntry, Mode
+
+
+def _writable(text: str) -> str:
+    """JSON can hold half of a surrogate pair, which no text in UTF-8 can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"character {error.start} is half of a pair and not a character") from error
+    return text
+
+
+_WRITABLE = AfterValidator(_writable)
+Text = Annotated[str, _WRITABLE]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64), _WRITABLE]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), _WRITABLE]
+Note = Annotated[str, StringConstraints(max_length=4000), _WRITABLE]
+
+
+# --- asking
+
+
+class ChatRequest(BaseModel):
+    """A question, new or in a conversation."""
+
+    question: Text = Field(description="What to ask the documents.")
+    conversation_id: Id | None = Field(None, description="The conversation it belongs to; left out: a new one.")
+    collection: Text | None = Field(None, description="Which documents to ask; there is one collection, `default`.")
+
+
+class Citation(BaseModel):
+    """A span of a document; `quote` is the document's text from `start` to `end`, in characters."""
+
+    n: int = Field(description="The mark in the answer, as in [1].")
+    document_id: str
+    source: str
+    title: str
+    page: int | None
+    heading: list[str]
+    start: int
+    end: int
+    quote: str
+
+
+class Sentence(BaseModel):
+    """A sentence of the answer and the marks of the citations that prove it."""
+
+    text: str
+    citations: list[int]
+    supported: bool
+
+
+class Blocked(BaseModel):
+    """Which rail refused, and why."""
+
+    rail: str
+    reason: str
+
+
+class Usage(BaseModel):
+    """Tokens and US dollars that the answer took."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+
+
+class AnswerObject(BaseModel):
+    """A whole answer with its proof."""
+
+    answer: str = Field(description="The whole text, with marks like [1].")
+    abstained: bool = Field(description="True when the documents don't hold the answer.")
+    blocked: Blocked | None
+    sentences: list[Sentence]
+    citations: list[Citation]
+    confidence: float
+    question: str = Field(description="The question as rewritten to stand alone.")
+    model: str = Field(description="`quote`, or the LLM's name.")
+    conversation_id: str
+    answer_id: str
+    usage: Usage
+    timings_ms: dict[str, float]
+
+
+class SearchRequest(BaseModel):
+    """Words to find passages for."""
+
+    query: Text
+    k: int = Field(5, ge=1, le=100, description="How many passages at most.")
+    mode: Mode = Field("hybrid", description="By meaning (`dense`), by words (`keyword`), or both (`hybrid`).")
+
+
+class HitObject(BaseModel):
+    """A passage that was found."""
+
+    document_id: str
+    source: str
+    title: str
+    page: int | None
+    heading: list[str]
+    start: int
+    end: int
+    score: float
+    text: str
+
+
+class Hits(BaseModel):
+    """Passages, best first."""
+
+    hits: list[HitObject]
+
+
+# --- documents
+
+
+class Documents(BaseModel):
+    """Every document of the index."""
+
+    documents: list[DocumentInfo]
+
+
+class Ledger(BaseModel):
+    """What became of a document."""
+
+    entry: LedgerEntry
+
+
+# --- conversations
+
+
+class ConversationObject(BaseModel):
+    """A conversation's place in the list. Times are ISO 8601, UTC."""
+
+    id: str
+    title: str
+    created_at: str
+    updated_at: str
+
+
+class Conversations(BaseModel):
+    """Conversations, last used first; `next` is the `before` that goes on from here, null at the end."""
+
+    conversations: list[ConversationObject]
+    next: str | None
+
+
+class MessageObject(BaseModel):
+    """A question as it was asked, and its answer."""
+
+    question: str
+    answer: AnswerObject
+    at: str
+    thumb: int | None
+
+
+class WholeConversation(ConversationObject):
+    """A conversation with everything said in it, oldest first."""
+
+    messages: list[MessageObject]
+
+
+class RenameRequest(BaseModel):
+    """A conversation's new title."""
+
+    title: Name
+
+
+class FeedbackRequest(BaseModel):
+    """What a person says of an answer."""
+
+    answer_id: Id
+    thumb: Literal[1, -1]
+    reason: Note | None = None
+    right_source: Note | None = Field(None, description="The document that holds the right answer.")
+
+
+# --- OpenAI's wire form
+
+
+class TextPart(BaseModel):
+    """A piece of a message's text."""
+
+    type: Literal["text"]
+    text: Text
+
+
+class ChatMessage(BaseModel):
+    """One message. What `system` and `developer` say is taken, but never overrides how this service answers."""
+
+    role: Literal["user", "assistant", "system", "developer"]
+    content: Text | list[TextPart] | None = None
+
+    @property
+    def text(self) -> str:
+        """The content as one text."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content)
+        return self.content or ""
+
+
+class StreamOptions(BaseModel):
+    """How to stream."""
+
+    include_usage: bool = False
+
+
+class CompletionRequest(BaseModel):
+    """OpenAI's request; what is not named here (temperature and the like) is taken and has no effect."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: Text = Field("", description="Any name; there is one model.")
+    messages: list[ChatMessage] = Field(min_length=1, description="The conversation; the last message is the question.")
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    n: Literal[1] | None = 1
+
+
+class Completion(BaseModel):
+    """OpenAI's answer; the message also carries `rag`, the answer object."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[dict[str, Any]]
+    usage: dict[str, int]
+
+
+class Model(BaseModel):
+    """A model that can be asked."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class Models(BaseModel):
+    """The models that can be asked: one."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
+# --- health and problems
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    live: bool
+
+
+class Readiness(BaseModel):
+    """Questions can be answered."""
+
+    ready: bool
+    documents: int
+    chunks: int
+
+
+class ProblemObject(BaseModel):
+    """What went wrong and what to do, as in RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+PROBLEM: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "What went wrong, and what to do.",
+        "content": {"application/problem+json": {"schema": ProblemObject.model_json_schema()}},
+    }
+}

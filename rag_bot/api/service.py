@@ -1,0 +1,100 @@
+"""What the routes share: the bot, its start in the background, the numbers, and the signal that the service is stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, cast
+
+from fastapi import Depends, Request
+
+from ingest.errors import IngestError
+from rag_bot.api.metrics import Metrics
+from rag_bot.api.problems import Refused, not_ready, sentence_of
+from rag_bot.errors import BotError
+from rag_bot.types import Answer, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rag_bot.bot import Bot
+    from rag_bot.types import Turn
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0
+
+
+class Service:
+    """One running service around one bot."""
+
+    def __init__(self, bot: Bot) -> None:
+        self.bot = bot
+        self.metrics = Metrics()
+        self.stopping = asyncio.Event()
+        self._failure: str | None = None
+        self._starting: asyncio.Task[None] | None = None
+
+    def missing(self) -> str | None:
+        """None when questions can be answered, else a sentence that says what is missing."""
+        return self._failure or self.bot.ready()
+
+    def stream(
+        self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """The bot's events, counted. Closing them stops the work."""
+        return self.metrics.watch(self.bot.stream(question, conversation_id, turns=turns))
+
+    async def answer(self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None) -> Answer:
+        """The bot's answer, counted."""
+        with self.metrics.question() as answered:
+            answer: Answer = await self.bot.answer(question, conversation_id, turns=turns)
+            answered(answer)
+        return answer
+
+    async def open(self) -> None:
+        """Begin to start the bot; returns at once."""
+        self._starting = asyncio.create_task(self._start())
+
+    async def close(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._starting
+        await self.bot.close()
+
+    async def _start(self) -> None:
+        # What is missing (an index, a database) may come while the service waits: try until it is there.
+        while True:
+            try:
+                await self.bot.start()
+            except (BotError, IngestError) as error:
+                sentence = sentence_of(error)
+                if sentence != self._failure:
+                    log.error("Not ready: %s", sentence)
+                self._failure = sentence
+            except Exception:
+                log.exception("The bot could not be started")
+                self._failure = "The service could not start; its log says why."
+                return
+            else:
+                self._failure = None
+                return
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def the_service(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+async def the_ready_service(service: Annotated[Service, Depends(the_service)]) -> Service:
+    if missing := service.missing():
+        raise Refused(not_ready(missing))
+    return service
+
+
+AnyService = Annotated[Service, Depends(the_service)]
+ReadyService = Annotated[Service, Depends(the_ready_service)]
+"""The service, when it is ready; a route that takes it answers 503 before."""

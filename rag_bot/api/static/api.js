@@ -1,0 +1,103 @@
+// The service's routes as plain functions. Whatever goes wrong comes back as a Problem with a sentence for a person.
+
+export class Problem extends Error {
+  constructor({ title, detail, status = 0, retryAfter = null }) {
+    super(detail || title || "Something went wrong.");
+    this.title = title || "Something went wrong";
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+async function problemOf(response) {
+  let body = {};
+  try {
+    body = await response.json();
+  } catch {
+    // A proxy's own error page: the status is all there is to say.
+  }
+  const detail = body.reason || body.detail || `The service answered with status ${response.status}.`;
+  return new Problem({ title: body.title, detail, status: response.status, retryAfter: response.headers.get("Retry-After") });
+}
+
+async function request(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem({ title: "No connection", detail: "The service did not answer. Check that it is running, then try again." });
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+const json = async (path, options) => (await request(path, options)).json();
+const withJson = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+const at = (kind, id) => `v1/${kind}/${encodeURIComponent(id)}`;
+
+export const conversations = {
+  /** A page of them, last used first: `{conversations, next}`; `next` is the `before` of the page after it. */
+  list: (before) => json(before ? `v1/conversations?before=${encodeURIComponent(before)}` : "v1/conversations"),
+  get: (id) => json(at("conversations", id)),
+  rename: (id, title) => request(at("conversations", id), withJson("PATCH", { title })),
+  remove: (id) => request(at("conversations", id), { method: "DELETE" }),
+};
+
+export const documents = {
+  list: async () => (await json("v1/documents")).documents,
+  get: (id) => json(at("documents", id)),
+  file: (id) => `${at("documents", id)}/file`,
+  remove: (id) => request(at("documents", id), { method: "DELETE" }),
+  upload(file) {
+    const form = new FormData();
+    form.append("file", file, file.name);
+    return json("v1/documents", { method: "POST", body: form });
+  },
+  /** The characters [start, end) of the document. `Response.text()` would drop a byte order mark and shift offsets. */
+  async text(id, start, end, signal) {
+    const response = await request(`${at("documents", id)}/text?start=${start}&end=${end}`, { signal });
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await response.arrayBuffer());
+  },
+};
+
+export const feedback = (answerId, thumb, reason) =>
+  request("v1/feedback", withJson("POST", { answer_id: answerId, thumb, ...(reason ? { reason } : {}) }));
+
+/** Ask; yields `{name, data}` for each event of the stream. */
+export async function* ask(question, conversationId, signal) {
+  const body = { question, ...(conversationId ? { conversation_id: conversationId } : {}) };
+  const options = withJson("POST", body);
+  options.headers.Accept = "text/event-stream";
+  const response = await request("v1/chat", { ...options, signal });
+  yield* readEvents(response.body);
+}
+
+async function* readEvents(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  let name = "message";
+  let data = [];
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      // A carriage return at the very end may be half of a line break that is still on its way.
+      const lines = (buffer + value).split(/\r\n|\n|\r(?!$)/);
+      buffer = lines.pop();
+      for (const line of lines) {
+        if (line === "") {
+          if (data.length) yield { name, data: JSON.parse(data.join("\n")) };
+          name = "message";
+          data = [];
+        } else if (line.startsWith("event:")) name = line.slice(6).trim();
+        else if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
+      }
+    }
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem({ title: "The answer broke off", detail: "The connection was lost before the answer was whole." });
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,324 @@
+"""THE STORY of an answer: question, rails, rewrite, retrieve, evidence, confidence, answer, gate, cited sentences."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from ingest.errors import DocumentNotFound
+from ingest.index import Index
+from ingest.pipeline import Pipeline
+from ingest.types import Hit, LedgerEntry, Mode
+from rag_bot.answer import Answerer
+from rag_bot.cite import cite
+from rag_bot.confidence import Confidence
+from rag_bot.errors import BadQuestion, NotFound
+from rag_bot.evidence import EvidenceFinder, units
+from rag_bot.gate import Gate
+from rag_bot.memory import Memory
+from rag_bot.observe import Trace
+from rag_bot.rails import Rails
+from rag_bot.retrieve import Retriever
+from rag_bot.rewrite import rewrite
+from rag_bot.settings import Settings
+from rag_bot.types import (
+    Answer,
+    BlockedEvent,
+    Citation,
+    Claim,
+    DoneEvent,
+    Event,
+    Evidence,
+    Sentence,
+    SentenceEvent,
+    SourcesEvent,
+    Standalone,
+    StatusEvent,
+    Turn,
+    Verdict,
+    Weights,
+)
+
+T = TypeVar("T")
+
+REFUSAL = "The documents don't say."
+NOTHING_THERE = "There are no documents yet: add some, then ask again."
+BLOCKED = "This question can't be answered here: {reason}"
+_CLOSEST = 3  # sections named in a refusal
+_WORKERS = 8  # threads for what blocks; what waits for one of them stands in its queue
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The steps of the story and what they work on, as `build.open_parts` puts them together."""
+
+    index: Index
+    memory: Memory
+    rails: Rails
+    retrieve: Retriever
+    evidence: EvidenceFinder
+    confidence: Confidence
+    answerer: Answerer
+    gate: Gate
+    open_writer: Callable[[], Pipeline]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """An answer while it is being made."""
+
+    question: str
+    conversation_id: str
+    trace: Trace
+    standalone: Standalone
+    hits: Sequence[Hit] = ()
+    weights: Weights = field(default_factory=Weights)
+    evidence: Sequence[Evidence] = ()
+    confidence: float = 0.0
+    sentences: list[Sentence] = field(default_factory=list)
+    citations: dict[int, Citation] = field(default_factory=dict)
+
+
+class Bot:
+    """Answers questions from an index. `open_parts` is called by `start`, in a thread, since loading takes seconds."""
+
+    def __init__(self, settings: Settings, open_parts: Callable[[], Parts]) -> None:
+        self.settings = settings
+        self._open_parts = open_parts
+        self._parts: Parts | None = None
+        self._failure = ""
+        self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="bot")
+        self._writing = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Open the index and load the models. Raises IngestError or BotError; `ready` then says the same."""
+        try:
+            self._parts = await self._in_thread(self._open_parts)
+        except Exception as error:
+            self._failure = str(error)
+            raise
+
+    async def close(self) -> None:
+        if self._parts:
+            parts, self._parts = self._parts, None
+            parts.retrieve.embed.close()
+            parts.index.close()
+            parts.memory.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def ready(self) -> str | None:
+        """None when questions can be answered, else what is missing, as a sentence."""
+        return None if self._parts else self._failure or "The index and the models are being loaded."
+
+    @property
+    def index(self) -> Index:
+        return self._opened().index
+
+    @property
+    def memory(self) -> Memory:
+        return self._opened().memory
+
+    @property
+    def model(self) -> str:
+        """`quote`, or the LLM's name."""
+        return self._opened().answerer.name
+
+    async def answer(
+        self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None
+    ) -> Answer:
+        """The whole answer: what `stream` yields last."""
+        async with aclosing(self.stream(question, conversation_id, turns=turns)) as events:
+            async for event in events:
+                if isinstance(event, DoneEvent):
+                    return event.answer
+        raise RuntimeError("the stream ended without an answer")
+
+    async def stream(
+        self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None
+    ) -> AsyncIterator[Event]:
+        """The events of an answer as they happen; the last is DoneEvent. Closing the stream stops the work.
+
+        `turns` is a conversation that the caller keeps: nothing is stored then. Raises BadQuestion or NotFound before
+        the first event.
+        """
+        parts = self._opened()
+        draft = await self._begin(parts, question, conversation_id, turns)
+        trace = draft.trace
+
+        # 1. May this be asked at all?
+        with trace.step("rails"):
+            verdict = await parts.rails.check_question(draft.question)
+        if not verdict.allowed:
+            yield BlockedEvent(verdict)
+            yield DoneEvent(await self._finish(parts, draft, keep=turns is None, blocked=verdict))
+            return
+
+        # 2. Find the passages that may hold the answer.
+        yield StatusEvent("search")
+        with trace.step("embed"):
+            vector = await self._in_thread(parts.retrieve.embed, draft.standalone.text)
+        with trace.step("search"):
+            draft.hits = await self._in_thread(
+                lambda: parts.retrieve(draft.standalone.text, self.settings.passages, vector=vector)
+            )
+        yield SourcesEvent(tuple(draft.hits))
+
+        # 3. Weigh their sentences: is the answer there?
+        yield StatusEvent("read")
+        with trace.step("evidence"):
+            draft.weights = parts.evidence.weights(draft.standalone)
+            draft.evidence = await self._in_thread(parts.evidence, draft.standalone, draft.hits)
+            draft.confidence = parts.confidence(draft.weights, draft.hits, draft.evidence)
+
+        # 4. Answer, and release each sentence that the gate and the rails let through.
+        if parts.confidence.enough(draft.confidence):
+            yield StatusEvent("answer")
+            async with aclosing(self._released(parts, draft)) as released:
+                async for event in released:
+                    yield event
+
+        # 5. Keep the turn, then hand over the whole.
+        yield DoneEvent(await self._finish(parts, draft, keep=turns is None))
+
+    async def search(self, query: str, k: int, mode: Mode = "hybrid") -> list[Hit]:
+        """The passages that fit a query, without an answer."""
+        parts = self._opened()
+        return await self._in_thread(parts.retrieve, query, k, mode)
+
+    async def upload(self, name: str, data: bytes) -> LedgerEntry:
+        """Take a file into the index. Raises IndexBusy, IndexReadOnly or StorageFull."""
+        return await self._write(lambda pipeline: pipeline.upload(name, data))
+
+    async def remove(self, document_id: str) -> LedgerEntry:
+        """Take a document out of the index. Raises DocumentNotFound, IndexBusy or IndexReadOnly."""
+        return await self._write(lambda pipeline: pipeline.remove([document_id])[0])
+
+    # --- the parts of the story
+
+    async def _begin(
+        self, parts: Parts, question: str, conversation_id: str | None, turns: Sequence[Turn] | None
+    ) -> _Draft:
+        question = question.strip()
+        if not question:
+            raise BadQuestion("The question is empty.", "Send some text.")
+        if len(question) > self.settings.max_question_chars:
+            raise BadQuestion(
+                f"The question has {len(question):,} characters; {self.settings.max_question_chars:,} are allowed.",
+                "Shorten it, or raise RAG_BOT_MAX_QUESTION_CHARS.",
+            )
+        trace = Trace()
+        with trace.step("rewrite"):
+            if turns is None:
+                turns = await self._in_thread(parts.memory.turns, conversation_id) if conversation_id else ()
+            standalone = rewrite(question, turns)
+        return _Draft(question, conversation_id or secrets.token_urlsafe(12), trace, standalone)
+
+    async def _released(self, parts: Parts, draft: _Draft) -> AsyncIterator[Event]:
+        """The answerer's sentences that may be shown, numbered as they come."""
+        claims = parts.answerer(draft.standalone, draft.hits, draft.evidence)
+        numbers: dict[int, int] = {}
+        async for claim in claims:
+            with draft.trace.step("gate"):
+                verdict = await self._in_thread(parts.gate, claim)
+                allowed = await parts.rails.check_sentence(claim.text, draft.hits)
+            if not allowed.allowed or (not verdict.allowed and parts.gate.mode == "strict"):
+                continue
+            claim = _renumbered(claim, numbers)
+            sentence = Sentence(claim.text, tuple(citation.n for citation in claim.citations), verdict.allowed)
+            draft.sentences.append(sentence)
+            draft.citations.update((citation.n, citation) for citation in claim.citations)
+            draft.trace.mark("first_sentence")
+            yield SentenceEvent(sentence, claim.citations)
+
+    async def _finish(self, parts: Parts, draft: _Draft, *, keep: bool, blocked: Verdict | None = None) -> Answer:
+        if blocked:
+            text = BLOCKED.format(reason=blocked.reason)
+        elif draft.sentences:
+            text = " ".join(_with_marks(sentence) for sentence in draft.sentences)
+        else:
+            text = await self._in_thread(self._refusal, parts, draft)
+        answer = Answer(
+            answer=text,
+            abstained=blocked is None and not draft.sentences,
+            question=draft.standalone.text,
+            model=parts.answerer.name,
+            conversation_id=draft.conversation_id,
+            answer_id=secrets.token_urlsafe(12),
+            sentences=tuple(draft.sentences),
+            citations=tuple(draft.citations[n] for n in sorted(draft.citations)),
+            blocked=blocked,
+            confidence=round(draft.confidence, 4),
+        )
+        if keep:
+            with draft.trace.step("memory"):
+                await self._in_thread(parts.memory.save, draft.question, replace(answer, timings_ms=draft.trace.timings_ms()))
+        return replace(answer, timings_ms=draft.trace.timings_ms())
+
+    def _refusal(self, parts: Parts, draft: _Draft) -> str:
+        """An honest refusal that names the nearest sections, each with a mark that leads there."""
+        if not parts.index.counts()[0]:
+            return NOTHING_THERE
+        places: dict[str, str] = {}
+        for hit in draft.hits:
+            name = " › ".join(dict.fromkeys([hit.document.title, *hit.chunk.heading]))
+            span = next(units(hit), None)
+            if name in places or span is None or len(places) == _CLOSEST:
+                continue
+            start, end = hit.chunk.start + span[0], hit.chunk.start + span[1]
+            n = len(places) + 1
+            citation = cite(n, hit, (start, end), hit.chunk.text[span[0] : span[1]])
+            draft.citations[n] = citation
+            places[name] = f"{name} [{n}]"
+        return f"{REFUSAL} Closest: {'; '.join(places.values())}." if places else REFUSAL
+
+    # --- helpers
+
+    def _opened(self) -> Parts:
+        if self._parts is None:
+            raise NotFound(self.ready() or "", "Wait until /health/ready says so.")
+        return self._parts
+
+    async def _write(self, work: Callable[[Pipeline], T]) -> T:
+        parts = self._opened()
+
+        def write() -> T:
+            with parts.open_writer() as pipeline:
+                return work(pipeline)
+
+        async with self._writing:  # one upload after another; another process that writes is IndexBusy
+            result = await self._in_thread(write)
+        await self._in_thread(parts.index.refresh)
+        return result
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+def _renumbered(claim: Claim, numbers: dict[int, int]) -> Claim:
+    """Marks without gaps, though the gate may have dropped what stood between."""
+    citations = tuple(replace(c, n=numbers.setdefault(c.n, len(numbers) + 1)) for c in claim.citations)
+    return replace(claim, citations=citations)
+
+
+def _with_marks(sentence: Sentence) -> str:
+    marks = "".join(f"[{n}]" for n in sentence.citations)
+    if "\n" in sentence.text:  # a table: the marks stand below it
+        return f"\n\n{sentence.text}\n\n{marks}\n\n"
+    return f"{sentence.text} {marks}" if marks else sentence.text
+
+
+def text_reader(index: Index) -> Callable[[str, int, int], str]:
+    """Reads the stored text; a document that is gone reads as nothing, so that no quote of it is found."""
+
+    def read(document_id: str, start: int, end: int) -> str:
+        try:
+            return index.text(document_id, start, end)
+        except DocumentNotFound:
+            return ""
+
+    return read

@@ -1,0 +1,57 @@
+"""Settings to a bot: the one place where the chatbot's classes are chosen."""
+
+from __future__ import annotations
+
+from ingest.build import open_pipeline
+from ingest.errors import IndexMissing
+from ingest.index import Index
+from rag_bot.answer.quote import QuoteAnswerer
+from rag_bot.bot import Bot, Parts, text_reader
+from rag_bot.confidence import Calibration, Confidence
+from rag_bot.errors import BadSetting
+from rag_bot.evidence import EvidenceFinder
+from rag_bot.gate import Gate
+from rag_bot.memory import Memory
+from rag_bot.rails import NoRails
+from rag_bot.retrieve import QueryEmbedder, Retriever
+from rag_bot.settings import Settings
+
+
+def build_bot(settings: Settings, *, create: bool = False) -> Bot:
+    """A bot for these settings; nothing is opened before `Bot.start`. `create` makes an empty index where there is none."""
+    return Bot(settings, lambda: open_parts(settings, create=create))
+
+
+def open_parts(settings: Settings, *, create: bool = False) -> Parts:
+    """Open the index and load the embedder. Raises IngestError or BotError."""
+    if settings.llm or settings.answer == "generate":
+        raise BadSetting(
+            f"No LLM can be used yet (RAG_BOT_LLM={settings.llm!r}, RAG_BOT_ANSWER={settings.answer!r}).",
+            "Leave both out: answers are quoted.",
+        )
+    if settings.rails != "off":
+        raise BadSetting(f"There are no rails {settings.rails!r}.", "Leave RAG_BOT_RAILS out.")
+    index = _open_index(settings, create=create)
+    embedder = index.embedder  # loaded now, so that the first question needn't wait
+    text_at = text_reader(index)
+    return Parts(
+        index=index,
+        memory=Memory(settings.state_url),
+        rails=NoRails(),
+        retrieve=Retriever(index, QueryEmbedder(index)),
+        evidence=EvidenceFinder(index.terms, index.idf),
+        confidence=Confidence(Calibration.load(), settings.max_wrong),
+        answerer=QuoteAnswerer(text_at),
+        gate=Gate(text_at, settings.gate),
+        open_writer=lambda: open_pipeline(settings, embedder=embedder),
+    )
+
+
+def _open_index(settings: Settings, *, create: bool) -> Index:
+    try:
+        return Index.open(settings.index, settings=settings)
+    except IndexMissing:
+        if not create:
+            raise
+    open_pipeline(settings).close()
+    return Index.open(settings.index, settings=settings)

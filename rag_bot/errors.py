@@ -1,0 +1,60 @@
+"""Everything that can go wrong in answering, as one tree; `ingest.errors` holds the tree of the index.
+
+BotError
+├── BadQuestion          the question is empty, too long or not text
+├── Busy                 more questions at once than the service takes; try again later
+├── NotFound             no such conversation, answer or document
+├── BadSetting           a setting has a value that can't be used
+├── LLMError             the LLM failed
+│   ├── LLMUnavailable   it can't be reached or loaded
+│   └── LLMTimeout       it took too long
+└── StateError           the conversations' database can't be used
+
+Each has a sentence for the user and a `hint` for the operator.
+"""
+
+from __future__ import annotations
+
+
+class BotError(Exception):
+    """The root: `str(error)` is a sentence for the user, `hint` the next thing to do (may be empty)."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class BadQuestion(BotError):
+    """The question is empty, too long or not text."""
+
+
+class Busy(BotError):
+    """More questions at once than the service takes. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, hint: str = "", retry_after: int = 1) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class NotFound(BotError):
+    """No such conversation, answer or document."""
+
+
+class BadSetting(BotError):
+    """A setting has a value that can't be used."""
+
+
+class LLMError(BotError):
+    """The LLM failed."""
+
+
+class LLMUnavailable(LLMError):
+    """The LLM can't be reached or loaded."""
+
+
+class LLMTimeout(LLMError):
+    """The LLM took too long."""
+
+
+class StateError(BotError):
+    """The conversations' database can't be used."""

@@ -1,0 +1,71 @@
+"""Question to passages: the question is embedded together with others that wait, then the index is searched both ways."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from ingest.index import Index
+from ingest.types import Hit, Mode
+
+if TYPE_CHECKING:
+    from ingest.embedder import Vectors
+
+
+class QueryEmbedder:
+    """Embeds questions that come from many threads in batches: one thread takes whatever waits.
+
+    Alone, a question waits for nobody; many at once cost little more than one.
+    """
+
+    def __init__(self, index: Index, most: int = 32) -> None:
+        self._index, self._most = index, most
+        self._waiting: queue.SimpleQueue[tuple[str, Future[Vectors]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="embed-queries", daemon=True)
+        self._thread.start()
+
+    def __call__(self, question: str) -> Vectors:
+        """The unit vector of a question, shape (dimension,); blocks until it is there."""
+        future: Future[Vectors] = Future()
+        self._waiting.put((question, future))
+        return future.result()
+
+    def close(self) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = [first]
+            while len(batch) < self._most and not self._waiting.empty():
+                following = self._waiting.get()
+                if following is None:
+                    self._waiting.put(None)
+                    break
+                batch.append(following)
+            self._embed([question for question, _ in batch], [future for _, future in batch])
+
+    def _embed(self, questions: Sequence[str], futures: Sequence[Future[Vectors]]) -> None:
+        try:
+            for future, vector in zip(futures, self._index.embedder.embed_queries(questions), strict=True):
+                future.set_result(vector)
+        except Exception as error:
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
+
+
+class Retriever:
+    """The index's hybrid search."""
+
+    def __init__(self, index: Index, embed: QueryEmbedder) -> None:
+        self._index, self.embed = index, embed
+
+    def __call__(self, question: str, k: int, mode: Mode = "hybrid", *, vector: Vectors | None = None) -> list[Hit]:
+        """The `k` passages that fit the question best, best first; `vector` is the question's if it is there already."""
+        if vector is None and mode != "keyword" and question.strip():
+            vector = self.embed(question)
+        return self._index.search(question, k, mode, vector=vector)

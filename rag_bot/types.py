@@ -1,0 +1,178 @@
+"""What flows through a question: turns, citations, sentences, the answer, and the events that a stream yields."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from ingest.types import Hit
+
+Passage: TypeAlias = Hit
+"""A passage that an answer may be made from: a hit of the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier exchange of a conversation, oldest first in a list of them."""
+
+    question: str
+    answer: str
+    standalone: str = ""
+    abstained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standalone:
+    """A question that needs no earlier turn to be understood; `own` is what the user asked in this turn."""
+
+    text: str
+    own: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A question's terms and what each weighs by rarity, in all 1; `total` is what they weighed before (sum of idf)."""
+
+    terms: dict[str, float] = field(default_factory=dict)
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A sentence (or table row) of a passage and how well it answers: all numbers in 0..1 but `score`, higher is better.
+
+    `passage` is the passage's place in the list. `coverage` is the share of the question's words, weighted by rarity,
+    that stand in the sentence; `support` the same with its heading, title and neighbours. `kind_found` says whether the
+    kind of thing asked for (a number, a date, a name) is there.
+    """
+
+    passage: int
+    start: int
+    end: int
+    text: str
+    score: float
+    coverage: float
+    support: float
+    kind_found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A span of a document: `quote == document.text[start:end]`, to the character. `n` is the mark in the answer."""
+
+    n: int
+    document_id: str
+    source: str
+    title: str
+    page: int | None
+    heading: tuple[str, ...]
+    start: int
+    end: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of an answer and the marks of the citations that prove it."""
+
+    text: str
+    citations: tuple[int, ...] = ()
+    supported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an answerer proposes: a sentence and the spans that are to prove it. The gate decides on it."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rail or the gate says of a text: let it through or not, and why not."""
+
+    allowed: bool
+    rail: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and money (US dollars) that an answer took."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; `as_dict` is the public answer object."""
+
+    answer: str
+    abstained: bool
+    question: str
+    model: str
+    conversation_id: str
+    answer_id: str
+    sentences: tuple[Sentence, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    blocked: Verdict | None = None
+    confidence: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer object of the public contract, ready for JSON."""
+        data = asdict(self)
+        data["blocked"] = {"rail": self.blocked.rail, "reason": self.blocked.reason} if self.blocked else None
+        return data
+
+
+# --- events of a stream, in the order in which they may come: StatusEvent*, SourcesEvent?, SentenceEvent*,
+# --- BlockedEvent?, then one DoneEvent.
+
+
+@dataclass(frozen=True, slots=True)
+class StatusEvent:
+    """A step has begun."""
+
+    step: str
+    name: Literal["status"] = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesEvent:
+    """The passages that were found."""
+
+    hits: tuple[Hit, ...]
+    name: Literal["sources"] = "sources"
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceEvent:
+    """A sentence that the gate has released, with its citations."""
+
+    sentence: Sentence
+    citations: tuple[Citation, ...]
+    name: Literal["sentence"] = "sentence"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedEvent:
+    """A rail has refused."""
+
+    verdict: Verdict
+    name: Literal["blocked"] = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class DoneEvent:
+    """The last event: the whole answer."""
+
+    answer: Answer
+    name: Literal["done"] = "done"
+
+
+Event: TypeAlias = StatusEvent | SourcesEvent | SentenceEvent | BlockedEvent | DoneEvent

@@ -1,0 +1,146 @@
+"""The pool: what one file does to its parser is no harm to the next, nor to the program."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import BrokenDocument, DocumentError, EmptyDocument, TooLarge
+from ingest.parsers import parse
+from ingest.parsers.pool import ParserPool
+from ingest.parsers.wire import pack_parsed, unpack_parsed
+from tests.ingest.parsers.support import check, draw_pdf, texts
+
+
+@pytest.fixture
+def pool() -> Iterator[ParserPool]:
+    with ParserPool(seconds=60, memory_mb=1024) as pool:
+        yield pool
+
+
+def child_of(pool: ParserPool) -> int:
+    """The process id of the running child."""
+    assert pool._child is not None
+    return pool._child._process.pid
+
+
+def test_it_gives_what_the_parser_gives(pool: ParserPool, tmp_path: Path) -> None:
+    data = "# Leave\n\nMüller 👍 has 25 days.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n".encode()
+    path = tmp_path / "policy.md"
+    path.write_bytes(data)
+    expected = parse(data, "policy.md")
+    assert pool(path, path.name) == expected
+    assert pool(None, "policy.md", data) == expected
+    pdf = draw_pdf([[(72, 700, "One.")], [(72, 700, "Two.")]])
+    assert [block.page for block in pool(None, "a.pdf", pdf).blocks] == [1, 2]
+
+
+def test_the_child_starts_late_and_is_used_again() -> None:
+    with ParserPool(60, 1024) as pool:
+        assert pool._child is None
+        pool(None, "a.txt", b"one")
+        first = child_of(pool)
+        with pytest.raises(EmptyDocument, match="holds no text"):
+            pool(None, "a.txt", b" ")
+        pool(None, "b.txt", b"two")
+        assert child_of(pool) == first
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+def test_reasons_and_hints_come_through(tmp_path: Path) -> None:
+    with ParserPool(60, 1024, max_bytes=10) as pool:
+        (tmp_path / "big.txt").write_bytes(b"12345678901")
+        for path, data in ((tmp_path / "big.txt", None), (None, b"12345678901")):
+            with pytest.raises(TooLarge, match="has 11 bytes, more than the 10") as caught:
+                pool(path, "big.txt", data)
+            assert "RAG_BOT_MAX_FILE_BYTES" in caught.value.hint
+
+
+def test_paths_that_hold_no_file(pool: ParserPool, tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="can't be read: No such file"):
+        pool(tmp_path / "gone.txt", "gone.txt")
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(DocumentError, match="is not a regular file"):
+        pool(tmp_path / "pipe.txt", "pipe.txt")
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff\n name.txt"))
+    odd.write_bytes(b"Odd.")
+    assert texts(pool(odd, odd.name)) == ["Odd."]
+
+
+def test_a_file_that_takes_too_long_is_given_up() -> None:
+    with ParserPool(seconds=3, memory_mb=2048) as pool:
+        with pytest.raises(BrokenDocument, match=r"gave up after 3 s"):
+            pool(None, "slow.md", b"*a_ " * 2_000_000)
+        assert texts(pool(None, "a.txt", b"next")) == ["next"]
+
+
+def test_a_file_that_needs_too_much_memory_is_given_up() -> None:
+    with ParserPool(seconds=60, memory_mb=160) as pool:
+        with pytest.raises(TooLarge, match="needed more than 160 MB"):
+            pool(None, "big.csv", b"1,2,3,4,5,6,7,8\n" * 600_000)
+        assert texts(pool(None, "a.txt", b"next")) == ["next"]
+
+
+def test_a_parser_that_crashes_is_replaced(pool: ParserPool) -> None:
+    pool(None, "a.txt", b"one")
+    os.kill(child_of(pool), signal.SIGSEGV)
+    with pytest.raises(BrokenDocument, match=r"the parser crashed \(signal 11\)"):
+        pool(None, "a.txt", b"two")
+    assert texts(pool(None, "a.txt", b"three")) == ["three"]
+
+
+def test_threads_take_turns(pool: ParserPool) -> None:
+    results: dict[int, list[str]] = {}
+
+    def work(number: int) -> None:
+        for _ in range(5):
+            results[number] = texts(pool(None, "a.txt", f"number {number}".encode()))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {number: [f"number {number}"] for number in range(4)}
+
+
+def test_the_child_ends_with_its_parent() -> None:
+    program = (
+        "import os; from ingest.parsers.pool import ParserPool; pool = ParserPool(60, 1024); pool(None, 'a.txt', b'x');"
+        "print(pool._child._process.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False, text=True)
+    child = int(done.stdout)
+    for _ in range(200):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{child}/stat").exists() and Path(f"/proc/{child}/stat").read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"the child {child} is still running")
+
+
+def test_the_child_imports_nothing_heavy() -> None:
+    program = "import sys, ingest.parsers.worker; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, text=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"numpy", "torch", "faiss", "pydantic", "docx", "lxml", "pypdfium2", "selectolax", "charset_normalizer"}
+
+
+def test_a_message_that_lies_about_the_text_is_refused() -> None:
+    header, body = pack_parsed(check(parse(b"# Title\n\nText.", "a.md")))
+    assert unpack_parsed(header, body).text == "Title\n\nText."
+    header["blocks"][1][2] = 10_000
+    with pytest.raises(ValueError, match="a block from"):
+        unpack_parsed(header, body)

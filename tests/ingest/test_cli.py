@@ -1,0 +1,353 @@
+"""The command `ingest`, as a person and as a program use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.cli import main
+
+COMMAND = [sys.executable, "-m", "ingest.cli"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Ingest = Callable[..., Outcome]
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    """A folder with two short documents."""
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "leave.md").write_text("# Leave\n\nEveryone has thirty days of leave a year.\n", encoding="utf-8")
+    (folder / "pets.txt").write_text("Dogs may come to the office on Fridays.\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ingest:
+    """Runs `ingest …` in a folder of its own with the hash embedder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAG_BOT_EMBEDDER", "hash")
+    monkeypatch.setenv("RAG_BOT_INDEX", str(tmp_path / "index"))
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Outcome(int(end.value.code or 0), out, err)
+
+    return run
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    root = Path(__file__).parents[2]
+    return os.environ | {
+        "PYTHONPATH": str(root),
+        "RAG_BOT_EMBEDDER": "hash",
+        "RAG_BOT_INDEX": str(tmp_path / "index"),
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+    }
+
+
+# --- adding
+
+
+def test_add_tells_of_every_file(ingest: Ingest, docs: Path) -> None:
+    added = ingest("add", docs, "--json")
+    assert added.code == 0
+    report = added.json
+    counts = {name: report[name] for name in ("added", "unchanged", "replaced", "removed", "failed", "quarantined")}
+    assert counts == {"added": 2, "unchanged": 0, "replaced": 0, "removed": 0, "failed": 0, "quarantined": 0}
+    assert report["chunks"] == sum(document["chunks"] for document in report["documents"]) >= 2
+    assert report["seconds"] >= 0
+    for document in report["documents"]:
+        assert set(document) >= {"source", "document_id", "status", "reason", "chunks"}
+        assert (document["status"], document["reason"]) == ("added", None)
+
+
+def test_adding_again_changes_nothing_but_what_changed(ingest: Ingest, docs: Path) -> None:
+    ingest("add", docs)
+    (docs / "pets.txt").write_text("No dogs any more.\n", encoding="utf-8")
+    again = ingest("add", docs, "--json").json
+    assert (again["unchanged"], again["replaced"], again["added"]) == (1, 1, 0)
+
+
+def test_progress_and_summary_for_a_person(ingest: Ingest, docs: Path) -> None:
+    added = ingest("add", docs)
+    assert added.out.startswith("2 files: 2 added; ")
+    assert [line.split()[0] for line in added.err.splitlines()] == ["added", "added"]
+    assert ingest("add", docs).err == ""
+
+
+def test_a_bad_file_is_named_with_its_reason_and_the_rest_goes_on(ingest: Ingest, docs: Path) -> None:
+    (docs / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    added = ingest("add", docs)
+    assert added.code == 1
+    assert "2 added, 1 failed" in added.out
+    last = added.out.splitlines()[-1]
+    assert last.startswith("failed") and "broken.pdf  " in last
+    assert "Traceback" not in added.err
+
+
+def test_sync_removes_what_is_gone(ingest: Ingest, docs: Path) -> None:
+    ingest("sync", docs)
+    (docs / "pets.txt").unlink()
+    synced = ingest("sync", docs, "--json")
+    assert synced.code == 0
+    assert (synced.json["removed"], synced.json["unchanged"]) == (1, 1)
+    assert [document["title"] for document in ingest("list", "--json").json] == ["Leave"]
+
+
+def test_a_path_that_is_not_there(ingest: Ingest, docs: Path) -> None:
+    missing = ingest("add", docs / "nowhere.md")
+    assert missing.code == 1
+    assert "nowhere.md" in missing.out + missing.err
+    assert "Traceback" not in missing.err
+
+
+def test_ctrl_c_keeps_what_was_added(tmp_path: Path, ingest: Ingest) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for n in range(400):
+        (folder / f"{n:03}.txt").write_text(f"Note number {n}.\n" * 20, encoding="utf-8")
+    command = [*COMMAND, "add", str(folder)]
+    run = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert run.stderr and run.stderr.readline().startswith("added")
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Stopped; what was added stays." in err
+    assert "Traceback" not in err and out == ""
+    kept = ingest("list", "--json").json
+    assert 1 <= len(kept) < 400
+    assert ingest("verify").code == 0
+
+
+# --- looking
+
+
+def test_list_for_programs_and_for_people(ingest: Ingest, docs: Path) -> None:
+    ingest("add", docs)
+    listed = ingest("list", "--json").json
+    fields = {"document_id", "source", "title", "media_type", "chunks", "characters", "sha256", "added_at"}
+    assert all(set(document) >= fields for document in listed)
+    lines = [line.split("\t") for line in ingest("list").out.splitlines()]
+    assert [(line[0], line[1]) for line in lines] == [(document["document_id"], document["source"]) for document in listed]
+
+
+def test_an_option_wins_over_the_environment(ingest: Ingest, docs: Path, tmp_path: Path) -> None:
+    ingest("add", docs, "--index", tmp_path / "other")
+    assert len(ingest("list", "--json", "--index", tmp_path / "other").json) == 2
+    assert ingest("list").code == 1
+
+
+def test_show_takes_an_id_its_beginning_or_a_path(ingest: Ingest, docs: Path) -> None:
+    ingest("add", docs)
+    leave = next(document for document in ingest("list", "--json").json if document["title"] == "Leave")
+    for name in (leave["document_id"], leave["document_id"][:8], leave["source"], docs / "leave.md"):
+        shown = ingest("show", name)
+        assert shown.code == 0
+        assert leave["document_id"] in shown.out and "thirty days" in shown.out
+    assert ingest("show", leave["document_id"], "--json").json == leave
+    with_text = ingest("show", leave["document_id"], "--json", "--text").json
+    assert len(with_text["text"]) == leave["characters"]
+    assert ingest("show", leave["document_id"], "--text").out == with_text["text"] + "\n"
+
+
+def test_show_of_what_is_not_there_says_what_to_do(ingest: Ingest, docs: Path) -> None:
+    ingest("add", docs)
+    shown = ingest("show", "0000nothing")
+    assert (shown.code, shown.out) == (1, "")
+    assert shown.err.startswith("Error: There is no document '0000nothing'")
+    assert "ingest list" in shown.err
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "keyword"])
+def test_search_gives_exact_places(ingest: Ingest, docs: Path, mode: str) -> None:
+    ingest("add", docs)
+    hits = ingest("search", "dogs office Fridays", "-k", 1, "--mode", mode, "--json").json
+    assert len(hits) == 1
+    hit = hits[0]
+    assert set(hit) >= {"document_id", "source", "title", "page", "heading", "start", "end", "score", "text"}
+    assert "Dogs may come" in hit["text"]
+    text = ingest("show", hit["document_id"], "--text", "--json").json["text"]
+    assert text[hit["start"] : hit["end"]] == hit["text"]
+
+
+def test_search_for_a_person(ingest: Ingest, docs: Path) -> None:
+    ingest("add", docs)
+    found = ingest("search", "thirty days of leave").out
+    assert found.startswith("1  Leave")
+    assert "Everyone has thirty days of leave a year." in found
+
+
+def test_remove_by_id_and_by_path(ingest: Ingest, docs: Path) -> None:
+    ingest("add", docs)
+    first = ingest("list", "--json").json[0]["document_id"]
+    removed = ingest("remove", first, "nothing-like-it", "--json")
+    assert removed.code == 1
+    assert [entry["status"] for entry in removed.json["documents"]] == ["removed", "failed"]
+    assert ingest("remove", docs / "pets.txt").code == 0
+    assert ingest("list", "--json").json == []
+    assert ingest("search", "dogs", "--json").json == []
+    assert (docs / "pets.txt").exists()
+
+
+def test_status_verify_and_rebuild(ingest: Ingest, docs: Path) -> None:
+    ingest("add", docs)
+    status = ingest("status", "--json").json
+    assert set(status) >= {"documents", "chunks", "embedder", "dimension", "vector_index", "device", "bytes", "version"}
+    assert (status["documents"], status["embedder"]) == (2, "hash")
+    assert "hash" in ingest("status").out
+    assert ingest("verify", "--json").json == {"whole": True, "faults": []}
+    assert ingest("verify").out == f"Whole: 2 documents, {status['chunks']} chunks.\n"
+    assert ingest("rebuild", "--json").json["chunks"] == status["chunks"]
+    assert len(ingest("search", "dogs", "-k", 1, "--json").json) == 1
+
+
+# --- failing
+
+
+def test_without_an_index(ingest: Ingest) -> None:
+    for command in (["list"], ["search", "x"], ["status"], ["verify"], ["show", "x"], ["remove", "x"], ["rebuild"]):
+        for arguments in (command, [*command, "--json"]):
+            failed = ingest(*arguments)
+            assert (failed.code, failed.out) == (1, ""), arguments
+            assert failed.err.startswith("Error: ") and "ingest add" in failed.err
+            assert "Traceback" not in failed.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nonsense"], ["add"], ["list", "--loud"], ["search", "x", "-k", "0"], ["search", "x", "--mode", "psychic"]],
+    ids=" ".join,
+)
+def test_wrong_usage(ingest: Ingest, arguments: list[str]) -> None:
+    assert ingest(*arguments).code == 2
+
+
+def test_a_setting_that_can_not_be_read(ingest: Ingest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAG_BOT_CHUNK_TOKENS", "many")
+    failed = ingest("list", "--json")
+    assert (failed.code, failed.out) == (2, "")
+    assert "RAG_BOT_CHUNK_TOKENS can't be 'many'" in failed.err
+    monkeypatch.delenv("RAG_BOT_CHUNK_TOKENS")
+    (tmp_path / "rag-bot.toml").write_text("index = [", encoding="utf-8")
+    failed = ingest("list")
+    assert failed.code == 2
+    assert "rag-bot.toml" in failed.err
+
+
+def test_odd_names_are_printed_safely(ingest: Ingest, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in ("[bold]x.txt", "esc\x1b[31m.txt", "line\nbreak.txt", "right\u202etxt.md"):
+        (folder / name).write_text(f"Harmless words in {name!r}, and \x1b[31m in red.", encoding="utf-8")
+    with suppress(OSError):  # some file systems take names in UTF-8 only
+        (folder / os.fsdecode(b"bytes\xff.txt")).write_text("Bytes that are no text.", encoding="utf-8")
+    outcomes = [ingest("add", folder), ingest("list"), ingest("search", "harmless words"), ingest("status")]
+    assert ingest("add", folder, "--json").json["failed"] == 0
+    for outcome in outcomes:
+        assert outcome.code == 0, outcome.err
+        for shown in (outcome.out, outcome.err):
+            assert "\x1b" not in shown and "\u202e" not in shown
+    assert "[bold]x.txt" in outcomes[1].out
+    assert r"line\nbreak.txt" in outcomes[1].out
+
+
+# --- as a process
+
+
+def test_a_reader_that_leaves_early_is_no_noise(ingest: Ingest, docs: Path, tmp_path: Path) -> None:
+    ingest("add", docs)
+    for arguments in (["list"], ["list", "--json"], ["search", "dogs"]):
+        run = subprocess.Popen(
+            [*COMMAND, *arguments], env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert run.stdout and run.stderr
+        run.stdout.close()
+        assert run.stderr.read() == ""
+        run.wait(timeout=60)
+        run.stderr.close()
+
+
+def test_help_and_version_load_nothing_heavy() -> None:
+    heavy = {
+        "pydantic",
+        "torch",
+        "faiss",
+        "numpy",
+        "sqlalchemy",
+        "fastapi",
+        "rich",
+        "tantivy",
+        "sentence_transformers",
+        "asyncio",
+    }
+    for module in ("ingest.cli", "rag_bot.cli"):
+        for option in ("--help", "--version"):
+            code = f"""
+import sys
+from {module} import main
+try:
+    main(["{option}"])
+except SystemExit as end:
+    assert not end.code
+print(sorted({heavy!r} & set(sys.modules)))
+"""
+            run = subprocess.run(
+                [sys.executable, "-c", code], env=environment(Path()), capture_output=True, text=True, check=True
+            )
+            assert run.stdout.splitlines()[-1] == "[]", module
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_on_a_terminal_a_bar_shows_the_progress(docs: Path, tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    run = subprocess.Popen(
+        [*COMMAND, "add", str(docs)],
+        env=environment(tmp_path) | {"TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        stdin=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(ours, 65_536)
+        except OSError:  # how Linux says that the other side has closed
+            break
+        if not piece:
+            break
+        seen += piece
+    out, _ = run.communicate(timeout=60)
+    os.close(ours)
+    assert run.returncode == 0
+    assert b"2/2" in seen and b"files" in seen
+    assert out.startswith(b"2 files: 2 added; ")

@@ -1,0 +1,95 @@
+"""The pages that are made from the code are fresh, and what the README tells people to type exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag_bot.settings import Settings
+from scripts import make_docs
+
+ROOT = Path(__file__).resolve().parent.parent
+# Variables that are no settings of the program.
+OTHER_VARIABLES = {"RAG_BOT_SOAK"}
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The lines of shell in a Markdown page's code blocks, in words, without prompts and without `.venv/bin/`."""
+    for block in re.findall(r"^```(?:sh|bash|console|shell)\n(.*?)^```", text, re.M | re.S):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.removeprefix("$ "), comments=True)
+            while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                words = words[1:]
+            if words:
+                yield [words[0].rpartition("/")[2], *words[1:]]
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+
+
+def unknown(words: list[str]) -> list[str]:
+    """What of a command line does not exist: a target, a subcommand, an option."""
+    program, arguments = words[0], words[1:]
+    if program == "make":
+        return [word for word in arguments if "=" not in word and word not in make_targets()]
+    helps = make_docs.helps()
+    if program not in {"ingest", "rag-bot"} or not arguments:
+        return []
+    command = f"{program} {arguments[0]}"
+    text = helps.get(program if arguments[0].startswith("-") else command)
+    if text is None:
+        return [command]
+    options = [word.partition("=")[0] for word in arguments if re.match(r"--?[a-z]", word)]
+    return [f"{command} {option}" for option in options if not re.search(rf"(?<!\S){option}\b", text)]
+
+
+@pytest.mark.parametrize("path", make_docs.pages(), ids=lambda path: path.name)
+def test_made_pages_are_fresh(path: Path) -> None:
+    assert path not in make_docs.stale(), "run `make docs`"
+
+
+def test_a_changed_page_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make_docs, "DOCS", tmp_path)
+    assert {path.name for path in make_docs.stale()} == {"configuration.md", "cli.md"}
+    assert make_docs.main([]) == 0
+    assert make_docs.main(["--check"]) == 0
+    with (tmp_path / "cli.md").open("a", encoding="utf-8") as page:
+        page.write("changed by hand\n")
+    assert [path.name for path in make_docs.stale()] == ["cli.md"]
+    assert make_docs.main(["--check"]) == 1
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described(name: str) -> None:
+    description = Settings.model_fields[name].description or ""
+    assert description.endswith("."), f"the setting {name} needs a description: a sentence"
+    assert f"`RAG_BOT_{name.upper()}`" in make_docs.configuration()
+
+
+def test_every_command_is_on_the_page() -> None:
+    page = make_docs.command_lines()
+    for command in ("ingest add", "ingest verify", "rag-bot ask", "rag-bot serve"):
+        assert f"### {command}\n" in page
+
+
+def test_readme_names_only_what_exists() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    typed = list(commands(text))
+    assert typed, "the README opens with an example that can be typed"
+    assert [fault for words in typed for fault in unknown(words)] == []
+    settings = {f"RAG_BOT_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
+    assert set(re.findall(r"RAG_BOT_[A-Z_]*[A-Z]", text)) - settings == set()
+
+
+def test_the_reader_of_commands_finds_what_does_not_exist() -> None:
+    page = (
+        "```sh\n$ make demo PORT=9000  # starts\nRAG_BOT_INDEX=x .venv/bin/ingest add . --indx x\nmake tea\nrag-bot fly\n```\n"
+    )
+    typed = list(commands(page))
+    assert typed[1] == ["ingest", "add", ".", "--indx", "x"]
+    assert [fault for words in typed for fault in unknown(words)] == ["ingest add --indx", "tea", "rag-bot fly"]
