@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ingest.sentences import split
+from ingest.sentences import split, units
 from ingest.types import Block, Chunk, Document, Span
 
 CountTokens = Callable[[Sequence[str]], list[int]]
@@ -29,15 +29,16 @@ class Chunker:
     """Packs the sentences of a section into chunks of at most `limit` tokens, as even in size as they come.
 
     `count` counts tokens as the embedder does; `max_tokens` is what the embedder reads. A chunk is embedded with its
-    context (title, headings, a table's header), which gets at most a third of that: the limit leaves room for both, so
-    that the embedder never cuts a chunk.
+    context (title, headings, a table's header), which gets at most a third of that; a section's chunks leave room for
+    its context, so that the embedder never cuts one.
     """
 
     def __init__(self, count: CountTokens, *, limit: int, max_tokens: int) -> None:
         self._count = count
         self._context_limit = max_tokens // 3
         # Tokens at a seam of two texts may split otherwise than alone: a small margin keeps the sum below the maximum.
-        self._limit = max(8, min(limit, max_tokens - self._context_limit - 8))
+        self._room = max_tokens - 8
+        self._limit = limit
 
     def __call__(self, document: Document) -> list[Chunk]:
         blocks = [b for b in document.blocks if b.kind != "heading"] or [
@@ -46,50 +47,61 @@ class Chunker:
         chunks: list[Chunk] = []
         for (_, table), section in groupby(blocks, key=lambda b: (b.heading, b.start if b.kind == "table" else None)):
             group = list(section)
-            units = list(self._units(document.text, group))
             header = group[0].header if table is not None else None
-            chunks.extend(self._chunk(document.text, group[0], header, packed) for packed in _pack(units, self._limit))
+            context = sum(self._count(self._context(document, group[0].heading, header)))
+            limit = max(1, min(self._limit, self._room - context))
+            packs = _pack(list(self._units(document.text, group, limit)), limit)
+            chunks.extend(self._chunk(document.text, group[0], header, packed) for packed in packs)
         return chunks
 
     def text_to_embed(self, document: Document, chunk: Chunk) -> str:
         """The chunk's text below its context: title, headings and the header of its table, cut to their share."""
-        lines = [line for line in dict.fromkeys([document.title, *chunk.heading]) if line]
-        if chunk.header and chunk.header[0] < chunk.start:
-            lines.append(document.text[slice(*chunk.header)].split("\n", 1)[0])
+        header = chunk.header if chunk.header and chunk.header[0] < chunk.start else None
+        return "\n".join([*self._context(document, chunk.heading, header), chunk.text])
+
+    def spans_to_embed(self, text: str, chunk: Chunk) -> list[Span]:
+        """Where in the text to embed the chunk's sentences stand."""
+        shift = len(text) - len(chunk.text)
+        return [(start + shift, end + shift) for start, end in units(chunk)]
+
+    def _context(self, document: Document, heading: Sequence[str], header: Span | None) -> list[str]:
+        lines = [line for line in dict.fromkeys([document.title, *heading]) if line]
+        if header:
+            lines.append(document.text[slice(*header)].split("\n", 1)[0])
         while lines and sum(self._count(lines)) > self._context_limit:
             longest = max(range(len(lines)), key=lambda i: len(lines[i]))
             lines[longest] = lines[longest][: len(lines[longest]) * 3 // 4].strip()
             lines = [line for line in lines if line]
-        return "\n".join([*lines, chunk.text])
+        return lines
 
-    def _units(self, text: str, blocks: Sequence[Block]) -> Iterator[Unit]:
+    def _units(self, text: str, blocks: Sequence[Block], limit: int) -> Iterator[Unit]:
         spans = [(span, block.page) for block in blocks for span in _block_units(text, block)]
         sizes = self._count([text[start:end] for (start, end), _ in spans]) if spans else []
         for ((start, end), page), tokens in zip(spans, sizes, strict=True):
-            if tokens <= self._limit:
+            if tokens <= limit:
                 yield Unit(start, end, tokens, page)
             else:
-                yield from self._cut(text, start, end, page)
+                yield from self._cut(text, Unit(start, end, tokens, page), limit)
 
-    def _cut(self, text: str, start: int, end: int, page: int | None) -> Iterator[Unit]:
+    def _cut(self, text: str, unit: Unit, limit: int) -> Iterator[Unit]:
         """A sentence that is too large, in pieces that end at words."""
         words = [
-            (start + left, min(start + left + _LONGEST_WORD, start + match.end()))
-            for match in _WORD.finditer(text[start:end])
+            (unit.start + left, min(unit.start + left + _LONGEST_WORD, unit.start + match.end()))
+            for match in _WORD.finditer(text[unit.start : unit.end])
             for left in range(match.start(), match.end(), _LONGEST_WORD)
         ]
         sizes = self._count([text[left:right] for left, right in words])
-        units = [Unit(left, right, tokens, page) for (left, right), tokens in zip(words, sizes, strict=True)]
-        for packed in _pack(units, self._limit):
+        pieces = [Unit(left, right, tokens, unit.page) for (left, right), tokens in zip(words, sizes, strict=True)]
+        for packed in _pack(pieces, limit):
             right = packed[0].start + len(text[packed[0].start : packed[-1].end].rstrip())
-            yield Unit(packed[0].start, right, sum(unit.tokens for unit in packed), page)
+            yield Unit(packed[0].start, right, sum(piece.tokens for piece in packed), unit.page)
 
     @staticmethod
-    def _chunk(text: str, first: Block, header: Span | None, units: Sequence[Unit]) -> Chunk:
-        start, end = units[0].start, units[-1].end
+    def _chunk(text: str, first: Block, header: Span | None, packed: Sequence[Unit]) -> Chunk:
+        start, end = packed[0].start, packed[-1].end
         breaks = [
             (after.start, after.page)
-            for before, after in zip(units, units[1:], strict=False)
+            for before, after in zip(packed, packed[1:], strict=False)
             if after.page is not None and after.page != before.page
         ]
         return Chunk(
@@ -97,7 +109,7 @@ class Chunker:
             end=end,
             text=text[start:end],
             heading=first.heading,
-            page=units[0].page,
+            page=packed[0].page,
             pages=tuple(breaks),
             kind="table" if header else "text",
             header=header,

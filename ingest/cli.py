@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -138,6 +139,10 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find the passages nearest to a question."""
+    try:
+        question = console.decoded(question)
+    except UnicodeError as error:
+        raise typer.BadParameter("it is not UTF-8 text.", param_hint="QUESTION") from error
     with _open(index) as store:
         hits = store.search(question, k, mode)
     if as_json:
@@ -161,18 +166,19 @@ def status(index: IndexOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def verify(index: IndexOption = None, as_json: JsonOption = False) -> None:
     """Check that the index is whole."""
+    advice = f"ingest rebuild --index {shlex.quote(str(_settings(index).index))}"
     try:
         with _open(index, repair=False) as store:
             faults = store.verify()
             size = _size(store.status())
     except IndexDamaged as error:
-        faults, size = [str(error)], ""
+        faults, advice = [str(error)], error.hint
     if as_json:
         console.print_json({"whole": not faults, "faults": faults})
     elif faults:
         for fault in faults:
             console.plain(console.safe(fault))
-        console.complain(f"The index has {console.count(len(faults), 'fault')}.", "ingest rebuild")
+        console.complain(f"The index has {console.count(len(faults), 'fault')}.", advice)
     else:
         console.plain(f"Whole: {size}.")
     raise typer.Exit(bool(faults))

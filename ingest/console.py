@@ -35,6 +35,11 @@ def safe(text: str, keep: str = "") -> str:
     return _UNSAFE.sub(lambda m: m[0] if m[0] in keep else m[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def decoded(text: str) -> str:
+    """What was typed, read as UTF-8 although the locale may be another. Raises UnicodeError where it is no UTF-8."""
+    return os.fsencode(text).decode("utf-8")
+
+
 def one_line(text: str) -> str:
     """A passage on one line, for showing."""
     return safe(" ".join(text.split()))

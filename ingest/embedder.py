@@ -8,6 +8,7 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -16,11 +17,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.errors import DependencyMissing, SourceError
+from ingest.types import Span
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Passages as vectors: `passages` has shape (texts, dimension); `sentences` has, for each text, one row for each of
+    its sentences, or none where the embedder can't tell the tokens of a sentence. All rows are unit vectors."""
+
+    passages: Vectors
+    sentences: tuple[Vectors, ...]
+
+    def __getitem__(self, part: slice) -> Embedded:
+        return Embedded(self.passages[part], self.sentences[part])
 
 
 class Embedder(Protocol):
@@ -39,6 +53,9 @@ class Embedder(Protocol):
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of passages, float32, shape (len(texts), dimension)."""
 
+    def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Embedded:
+        """As `embed_documents`, and a vector for each of the `spans` (offsets) of each text, in its text's context."""
+
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of questions, float32, shape (len(texts), dimension)."""
 
@@ -47,15 +64,17 @@ class Embedder(Protocol):
 
 
 def embed_in_steps(
-    embedder: Embedder, texts: Sequence[str], step: int, done: Callable[[int], None]
-) -> Vectors:
-    """As `embed_documents`, telling `done` after every `step` texts how many were embedded."""
-    vectors = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
+    embedder: Embedder, texts: Sequence[str], spans: Sequence[Sequence[Span]], step: int, done: Callable[[int], None]
+) -> Embedded:
+    """As `embed_passages`, telling `done` after every `step` texts how many were embedded."""
+    passages = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
+    sentences: list[Vectors] = []
     for at in range(0, len(texts), step):
-        some = texts[at : at + step]
-        vectors[at : at + len(some)] = embedder.embed_documents(some)
-        done(len(some))
-    return vectors
+        embedded = embedder.embed_passages(texts[at : at + step], spans[at : at + step])
+        passages[at : at + step] = embedded.passages
+        sentences.extend(embedded.sentences)
+        done(len(embedded.sentences))
+    return Embedded(passages, tuple(sentences))
 
 
 class HashEmbedder:
@@ -81,6 +100,12 @@ class HashEmbedder:
         return vectors
 
     embed_queries = embed_documents
+
+    def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Embedded:
+        sentences = tuple(
+            self.embed_documents([text[start:end] for start, end in some]) for text, some in zip(texts, spans, strict=True)
+        )
+        return Embedded(self.embed_documents(texts), sentences)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(self._WORD.findall(text)) for text in texts]
@@ -108,14 +133,35 @@ class SentenceTransformerEmbedder:
         self.max_tokens = int(model.max_seq_length or 512) - special
         if precision == "bf16" or (precision == "auto" and _made_for_bf16(self.device)):
             model.bfloat16()
+        prompts = model.prompts or {}
+        self._document_prompt: str = next((prompts[p] or "" for p in ("document", "passage", "corpus") if prompts.get(p)), "")
         self._model = model
         self._lock = threading.Lock()
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        return self._embed(texts, query=False)
+        return self._embed(texts, self._model.encode_document)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        return self._embed(texts, query=True)
+        return self._embed(texts, self._model.encode_query)
+
+    def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Embedded:
+        # A sentence's vector is the mean of its tokens' vectors as they come out of the whole passage ("late chunking",
+        # Günther et al. 2024): it knows its context, and costs no second pass.
+        passages = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        sentences: list[Vectors] = [np.zeros((0, self.dimension), dtype=np.float32)] * len(texts)
+        for batch in self._batches(texts):
+            some = [texts[i] for i in batch]
+            with self._lock:
+                rows: Any = self._model.encode_document(
+                    some, batch_size=len(some), output_value=None, show_progress_bar=False
+                )
+                offsets = self._offsets(some)
+            for i, row, places in zip(batch, rows, offsets, strict=True):
+                passages[i] = row["sentence_embedding"].float().cpu().numpy()
+                if places is not None:
+                    tokens = row["token_embeddings"][: len(places)].float().cpu().numpy()
+                    sentences[i] = _pooled(tokens, places, spans[i])
+        return Embedded(_unit(passages), tuple(sentences))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         if not texts:
@@ -124,23 +170,46 @@ class SentenceTransformerEmbedder:
             tokens = self._model.tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False)
         return [len(ids) for ids in tokens["input_ids"]]
 
-    def _embed(self, texts: Sequence[str], *, query: bool) -> Vectors:
+    def _embed(self, texts: Sequence[str], encode: Callable[..., Any]) -> Vectors:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        lengths = self.count_tokens(texts) if len(texts) > 1 else [0] * len(texts)
-        encode = self._model.encode_query if query else self._model.encode_document
-        for batch in _batches(lengths, self.BATCH_TOKENS.get(self.device, 4096)):
+        for batch in self._batches(texts):
             with self._lock:  # for each batch, so that a question needn't wait for a whole ingestion
-                rows: Any = encode(
-                    [texts[i] for i in batch],
-                    batch_size=len(batch),
-                    normalize_embeddings=True,
-                    show_progress_bar=False,
-                    convert_to_tensor=True,
-                )
-                vectors[batch] = rows.float().cpu().numpy()
-        # A bf16 model's vectors are unit only to three digits: make them so in float32.
-        unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return unit
+                rows = encode([texts[i] for i in batch], batch_size=len(batch), show_progress_bar=False, convert_to_tensor=True)
+            vectors[batch] = rows.float().cpu().numpy()
+        return _unit(vectors)
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        lengths = self.count_tokens(texts) if len(texts) > 1 else [1] * len(texts)
+        return _batches(lengths, self.BATCH_TOKENS.get(self.device, 4096))
+
+    def _offsets(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64] | None]:
+        """For each text where each of its tokens stands in it, shape (tokens, 2); (0, 0) for those that aren't of it."""
+        tokenizer = self._model.tokenizer
+        if not tokenizer.is_fast or tokenizer.padding_side != "right":
+            return [None] * len(texts)
+        encoded = tokenizer(
+            [self._document_prompt + text for text in texts],
+            truncation=True,
+            max_length=self._model.max_seq_length,
+            return_offsets_mapping=True,
+        )
+        return [np.maximum(np.asarray(o) - len(self._document_prompt), 0) for o in encoded["offset_mapping"]]
+
+
+def _pooled(tokens: Vectors, places: npt.NDArray[np.int64], spans: Sequence[Span]) -> Vectors:
+    """The unit mean of the tokens of each span; a span that no token stands in (it was cut off) gets the mean of all."""
+    vectors = np.zeros((len(spans), tokens.shape[1]), dtype=np.float32)
+    real = places[:, 1] > places[:, 0]
+    for row, (start, end) in enumerate(spans):
+        inside = real & (places[:, 0] >= start) & (places[:, 1] <= end)
+        vectors[row] = tokens[inside if inside.any() else slice(None)].mean(axis=0)
+    return _unit(vectors)
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    """Rows of length 1 (a bf16 model's own are so only to three digits)."""
+    unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from ingest.derived import Derived
-from ingest.embedder import Embedder, Vectors, load_embedder
+from ingest.embedder import Embedded, Embedder, Vectors, load_embedder
 from ingest.errors import EmbedderMismatch, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
 from ingest.fuse import fuse
 from ingest.lock import WriteLock
@@ -83,6 +83,8 @@ class Index:
             index = cls(path, store, derived, embedder=embedder, precision=settings.precision, lock=lock)
             if repair and derived.notes:
                 index._repair(settings)
+            elif lock and not derived.manifest.generation and not store.counts()[2]:
+                index.publish(force=True)  # empty, so that from here on a manifest that is missing is damage
         except BaseException:
             if store:
                 store.close()
@@ -198,6 +200,11 @@ class Index:
                 break
         return hits
 
+    def sentence_cosines(self, vector: Vectors, chunk_ids: Sequence[int]) -> dict[int, list[float]]:
+        """For each chunk the cosines of a question's vector to its sentences (those of `sentences.units`, in order)."""
+        found = self._store.sentence_vectors(chunk_ids, self.dimension)
+        return {i: (sentences @ vector).tolist() for i, sentences in found.items()}
+
     def terms(self, text: str) -> list[str]:
         """The terms that keyword search knows a text by: words in lower case, without accents, stemmed."""
         return self._derived.terms(text)
@@ -280,9 +287,9 @@ class Index:
 
     # --- writing
 
-    def add(self, document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> LedgerEntry:
+    def add(self, document: Document, chunks: Sequence[Chunk], embedded: Embedded) -> LedgerEntry:
         """Put a document in place of what its source had before; durable when this returns, found at once."""
-        return self._writable().add(document, chunks, vectors)
+        return self._writable().add(document, chunks, embedded)
 
     def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out. Raises DocumentNotFound."""

@@ -17,7 +17,7 @@ from ingest.embedder import embed_in_steps
 from ingest.errors import DocumentError, EmptyDocument, SourceError, TooLarge
 from ingest.index import Index, document_id
 from ingest.sources.files import Found
-from ingest.types import Chunk, Document, LedgerEntry, Parsed, Progress, Report
+from ingest.types import Chunk, Document, LedgerEntry, Parsed, Progress, Report, Span
 
 ProgressCallback = Callable[[Progress], None]
 Find = Callable[[Sequence[Path]], Iterable[Found]]
@@ -42,6 +42,7 @@ class Prepared:
     document: Document | None = None
     chunks: tuple[Chunk, ...] = ()
     texts: tuple[str, ...] = ()
+    spans: tuple[list[Span], ...] = ()
     entry: LedgerEntry | None = None
 
 
@@ -195,7 +196,8 @@ class Pipeline:
             self._chunker = self._make_chunker(self.index)
         chunks = tuple(self._chunker(document))
         texts = tuple(self._chunker.text_to_embed(document, chunk) for chunk in chunks)
-        return Prepared(document.source, document, chunks, texts)
+        spans = tuple(self._chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True))
+        return Prepared(document.source, document, chunks, texts, spans)
 
     def _failed(self, source: str, reason: str) -> Prepared:
         """A file that can't be taken in; what the index has of an earlier version of it stays."""
@@ -223,12 +225,15 @@ class Pipeline:
         texts = [text for one in documents for text in one.texts]
         if not texts:
             return
+        spans = [some for one in documents for some in one.spans]
         source = documents[-1].source
-        vectors = embed_in_steps(self.index.embedder, texts, _BATCH_CHUNKS, lambda chunks: run.embedded(chunks, source))
+        embedded = embed_in_steps(
+            self.index.embedder, texts, spans, _BATCH_CHUNKS, lambda chunks: run.embedded(chunks, source)
+        )
         at = 0
         for one in documents:
             assert one.document is not None
-            run.done(self.index.add(one.document, one.chunks, vectors[at : at + len(one.chunks)]))
+            run.done(self.index.add(one.document, one.chunks, embedded[at : at + len(one.chunks)]))
             at += len(one.chunks)
 
 

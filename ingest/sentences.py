@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ingest.types import Span
+from ingest.types import Chunk, Span
 
 # A sentence may end at . ! ? … (with closing quotes or brackets) before white space, at the full-width marks anywhere,
-# and at a blank line or before a list marker always.
+# and at a blank line or before a list marker always. A run of marks is tried once, as a whole: a line of a million dots
+# takes no longer than another.
 _END = re.compile(
     r"""(?P<hard>\n[ \t]*(?:\n\s*)+ | \n(?=[ \t]*(?:[-*•‣▪◦–]|\(?\d{1,3}[.)]|\(?[a-z][.)])[ \t]))
       | (?P<wide>[。！？]+[」』”’）]*)
-      | (?P<mark>[.!?…]+)(?P<close>["'”’»)\]]*)(?=\s)""",
+      | (?<![.!?…])(?P<mark>[.!?…]++)(?P<close>["'”’»)\]]*+)(?=\s)""",
     re.VERBOSE,
 )
 _LAST_WORD = re.compile(r"(\S+)$")
@@ -38,6 +39,20 @@ def split(text: str) -> Iterator[Span]:
         yield from _trim(text, start, match.start() if match["hard"] else match.end())
         start = match.end()
     yield from _trim(text, start, len(text))
+
+
+def units(chunk: Chunk) -> Iterator[Span]:
+    """The spans, in the chunk's own text, of its sentences or of its table's rows (the header proves nothing by itself)."""
+    if chunk.header is None:
+        yield from split(chunk.text)
+        return
+    start = max(0, chunk.header[1] + 1 - chunk.start)
+    while start < len(chunk.text):
+        end = chunk.text.find("\n", start)
+        end = len(chunk.text) if end < 0 else end
+        if end > start:
+            yield start, end
+        start = end + 1
 
 
 def _ends(text: str, start: int, match: re.Match[str]) -> bool:

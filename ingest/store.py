@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.embedder import Vectors
+from ingest.embedder import Embedded, Vectors
 from ingest.errors import DocumentNotFound, IndexDamaged, IndexReadOnly, StorageFull, StoreError
 from ingest.types import Block, Chunk, Document, DocumentInfo, LedgerEntry
 
 SCHEMA_VERSION = 1
 PIECE = 65_536  # characters; a text is kept in pieces, so that a passage of a huge document is read without the rest
+
+_SCALE = 127.0  # sentences' vectors only order sentences: a byte a number will do
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -35,7 +37,8 @@ CREATE TABLE blocks (
 ) WITHOUT ROWID;
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
-    start INTEGER NOT NULL, "end" INTEGER NOT NULL, page INTEGER, place TEXT NOT NULL, vector BLOB NOT NULL
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, page INTEGER, place TEXT NOT NULL, vector BLOB NOT NULL,
+    sentences BLOB NOT NULL
 );
 CREATE INDEX chunks_of_document ON chunks(document_id);
 CREATE TABLE removed (chunk_id INTEGER PRIMARY KEY);
@@ -167,6 +170,15 @@ class Store:
             yield ids, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
             after = ids[-1]
 
+    def sentence_vectors(self, ids: Sequence[int], dimension: int) -> dict[int, Vectors]:
+        """The unit vectors of the sentences of some chunks, shape (sentences, dimension) each; to two digits."""
+        marks = ",".join("?" * len(ids))
+        rows = self._rows(f"SELECT id, sentences FROM chunks WHERE id IN ({marks})", *ids)
+        return {
+            int(row[0]): np.frombuffer(row[1], dtype=np.int8).astype(np.float32).reshape(-1, dimension) / _SCALE
+            for row in rows
+        }
+
     def keyword_rows(self, after: int = 0, batch: int = 2_000) -> Iterator[tuple[int, str, str, Chunk]]:
         """Id, document title, document id and chunk of the chunks whose id is above `after`, in order of id."""
         while True:
@@ -208,9 +220,9 @@ class Store:
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
-    def add(self, document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> LedgerEntry:
-        """Put a document in place of what its source had before, in one transaction; `vectors` has a row for each chunk."""
-        halves = vectors.astype("<f2")
+    def add(self, document: Document, chunks: Sequence[Chunk], embedded: Embedded) -> LedgerEntry:
+        """Put a document in place of what its source had before, in one transaction; `embedded` has a row for each chunk."""
+        vectors = embedded.passages.astype("<f2")
         with self._transaction(change=True) as db:
             replaced = self._drop(document.id)
             db.execute(
@@ -224,10 +236,10 @@ class Store:
             )
             db.execute("INSERT INTO blocks VALUES (?, ?)", (document.id, _packed(document.blocks)))
             db.executemany(
-                'INSERT INTO chunks (document_id, start, "end", page, place, vector) VALUES (?, ?, ?, ?, ?, ?)',
+                'INSERT INTO chunks (document_id, start, "end", page, place, vector, sentences) VALUES (?, ?, ?, ?, ?, ?, ?)',
                 (
-                    (document.id, chunk.start, chunk.end, chunk.page, _place(chunk), vector.tobytes())
-                    for chunk, vector in zip(chunks, halves, strict=True)
+                    (document.id, chunk.start, chunk.end, chunk.page, _place(chunk), vector.tobytes(), _bytes(sentences))
+                    for chunk, vector, sentences in zip(chunks, vectors, embedded.sentences, strict=True)
                 ),
             )
             entry = LedgerEntry(document.source, document.id, "replaced" if replaced else "added", None, len(chunks))
@@ -321,6 +333,10 @@ class Store:
     def _row(self, sql: str, *values: object) -> sqlite3.Row | None:
         rows = self._rows(sql, *values)
         return rows[0] if rows else None
+
+
+def _bytes(vectors: Vectors) -> bytes:
+    return np.round(vectors * _SCALE).astype(np.int8).tobytes()
 
 
 def _place(chunk: Chunk) -> str:

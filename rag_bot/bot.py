@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -13,12 +13,13 @@ from typing import TypeVar
 from ingest.errors import DocumentNotFound
 from ingest.index import Index
 from ingest.pipeline import Pipeline
+from ingest.sentences import units
 from ingest.types import Hit, LedgerEntry, Mode
 from rag_bot.answer import Answerer
 from rag_bot.cite import cite
 from rag_bot.confidence import Confidence
 from rag_bot.errors import BadQuestion, NotFound
-from rag_bot.evidence import EvidenceFinder, units
+from rag_bot.evidence import EvidenceFinder
 from rag_bot.gate import Gate
 from rag_bot.memory import Memory
 from rag_bot.observe import Trace
@@ -140,7 +141,7 @@ class Bot:
 
     async def stream(
         self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """The events of an answer as they happen; the last is DoneEvent. Closing the stream stops the work.
 
         `turns` is a conversation that the caller keeps: nothing is stored then. Raises BadQuestion or NotFound before
@@ -172,7 +173,7 @@ class Bot:
         yield StatusEvent("read")
         with trace.step("evidence"):
             draft.weights = parts.evidence.weights(draft.standalone)
-            draft.evidence = await self._in_thread(parts.evidence, draft.standalone, draft.hits)
+            draft.evidence = await self._in_thread(parts.evidence, draft.standalone, draft.hits, vector)
             draft.confidence = parts.confidence(draft.weights, draft.hits, draft.evidence)
 
         # 4. Answer, and release each sentence that the gate and the rails let through.
@@ -218,7 +219,7 @@ class Bot:
             standalone = rewrite(question, turns)
         return _Draft(question, conversation_id or secrets.token_urlsafe(12), trace, standalone)
 
-    async def _released(self, parts: Parts, draft: _Draft) -> AsyncIterator[Event]:
+    async def _released(self, parts: Parts, draft: _Draft) -> AsyncGenerator[Event, None]:
         """The answerer's sentences that may be shown, numbered as they come."""
         claims = parts.answerer(draft.standalone, draft.hits, draft.evidence)
         numbers: dict[int, int] = {}
@@ -266,7 +267,7 @@ class Bot:
         places: dict[str, str] = {}
         for hit in draft.hits:
             name = " › ".join(dict.fromkeys([hit.document.title, *hit.chunk.heading]))
-            span = next(units(hit), None)
+            span = next(units(hit.chunk), None)
             if name in places or span is None or len(places) == _CLOSEST:
                 continue
             start, end = hit.chunk.start + span[0], hit.chunk.start + span[1]

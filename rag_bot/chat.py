@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ingest.console import complain, note, plain
+from ingest.console import complain, decoded, note, plain
 from ingest.errors import IngestError
 from rag_bot.errors import BotError
 from rag_bot.terminal import show_sources, tell
@@ -44,11 +44,13 @@ def converse(loop: asyncio.Runner, bot: Bot, conversation: str | None) -> None:
 def _turn(loop: asyncio.Runner, bot: Bot, question: str, conversation: str | None) -> Answer | None:
     """One question; what goes wrong with it, and Ctrl-C, end the turn and not the conversation."""
     try:
-        answer = tell(loop, bot, question, conversation, quotes=False)
+        answer = tell(loop, bot, decoded(question), conversation, quotes=False)
         plain("")
         return answer
     except (BotError, IngestError) as error:
         complain(str(error), error.hint)
+    except UnicodeError:
+        complain("The question is not UTF-8 text.", "Set the terminal to UTF-8.")
     except KeyboardInterrupt:
         note("Stopped.")
     return None

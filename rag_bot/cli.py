@@ -71,8 +71,7 @@ def ask(
     from rag_bot.terminal import tell
 
     settings = _settings(index=index)
-    if question == "-":
-        question = _read_question()
+    question = _question(question)
     with asyncio.Runner() as loop:
         bot = _start(loop, settings)
         try:
@@ -140,12 +139,12 @@ def _settings(**given: object) -> Settings:
     return console.load_settings(Settings, **given)
 
 
-def _read_question() -> str:
-    """The whole of standard input."""
+def _question(given: str) -> str:
+    """The question as text; `-` is the whole of standard input."""
     try:
-        return sys.stdin.read().strip()
-    except UnicodeDecodeError as error:
-        raise BadQuestion("The question on standard input is not UTF-8 text.", "Send it as UTF-8.") from error
+        return console.decoded(sys.stdin.read() if given == "-" else given)
+    except UnicodeError as error:
+        raise BadQuestion("The question is not UTF-8 text.", "Send it as UTF-8.") from error
 
 
 def _start(loop: asyncio.Runner, settings: Settings) -> Bot:

@@ -10,13 +10,13 @@ from importlib.resources import files
 
 from rag_bot.types import Evidence, Passage, Weights
 
-FEATURES = ("coverage", "support", "dense", "margin", "keyword", "rank", "kind", "words")
+FEATURES = ("coverage", "support", "cosine", "dense", "margin", "keyword", "rank", "kind", "words")
 
 
 def features(weights: Weights, passages: Sequence[Passage], evidence: Sequence[Evidence]) -> list[float]:
     """What the probability is made from, in the order of `FEATURES`.
 
-    `weights` are the question's terms. Coverage and support of the best sentence; the best cosine, and its lead over
+    `weights` are the question's terms. Coverage, support and cosine of the best sentence; the best cosine, and its lead over
     the mean of the passages'; the best BM25 score over the sum of the terms' idf; whether the best
     sentence stands in the first passage; whether it holds the kind of thing asked for; and how many terms there are.
     """
@@ -26,6 +26,7 @@ def features(weights: Weights, passages: Sequence[Passage], evidence: Sequence[E
     return [
         best.coverage,
         best.support,
+        best.cosine,
         max(cosines),
         max(cosines) - sum(cosines) / len(cosines),
         keyword / (weights.total or 1.0),
@@ -68,7 +69,7 @@ class Confidence:
 
     def __init__(self, calibration: Calibration, max_wrong: float) -> None:
         self._calibration = calibration
-        self._threshold = calibration.threshold(max_wrong)
+        self.threshold = calibration.threshold(max_wrong)
 
     def __call__(self, weights: Weights, passages: Sequence[Passage], evidence: Sequence[Evidence]) -> float:
         """The probability in 0..1 that the best evidence answers; 0 where there is none, or the question has no content."""
@@ -77,4 +78,4 @@ class Confidence:
         return self._calibration.probability(features(weights, passages, evidence))
 
     def enough(self, probability: float) -> bool:
-        return probability >= self._threshold
+        return probability >= self.threshold

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from ingest.sentences import split
+from ingest.sentences import units
 from rag_bot.types import Evidence, Passage, Standalone, Weights
 from rag_bot.words import STOPWORDS
 
+if TYPE_CHECKING:
+    from ingest.embedder import Vectors
+
 Terms = Callable[[str], list[str]]
 Idf = Callable[[Collection[str]], dict[str, float]]
+Cosines = Callable[["Vectors", Sequence[int]], dict[int, list[float]]]
 
 # Weights of a sentence's parts, chosen by the share of right answers on one half of XQuAD's articles and SQuAD-like
 # questions over the sample handbook (benchmarks/answers.py).
 _HEADING, _NEIGHBOUR, _CARRIED = 0.6, 0.3, 0.5
-_PASSAGE, _KIND = 0.5, 0.12
+_COSINE, _PASSAGE, _KIND = 2.0, 0.5, 0.12
 
 _NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|hundred|thousand|million|half|none|twice)\b", re.IGNORECASE)
 _DATE = re.compile(
@@ -33,21 +38,22 @@ _KINDS = (
 
 
 class EvidenceFinder:
-    """Scores sentences by the question's words (weighted by rarity) that they hold, their heading and neighbours hold,
-    by their passage's rank, and by whether they hold the kind of thing that is asked for."""
+    """Scores sentences by the question's words (weighted by rarity) that they, their heading and their neighbours hold,
+    by their nearness in meaning, by their passage's rank, and by whether they hold the kind of thing that is asked for."""
 
-    def __init__(self, terms: Terms, idf: Idf) -> None:
-        self._terms, self._idf = terms, idf
+    def __init__(self, terms: Terms, idf: Idf, cosines: Cosines) -> None:
+        self._terms, self._idf, self._cosines = terms, idf, cosines
 
-    def __call__(self, question: Standalone, passages: Sequence[Passage]) -> list[Evidence]:
-        """Evidence from all passages, best first."""
+    def __call__(self, question: Standalone, passages: Sequence[Passage], vector: Vectors) -> list[Evidence]:
+        """Evidence from all passages, best first; `vector` is the question's."""
+        cosines = self._cosines(vector, [passage.chunk.id for passage in passages])
         weights = self.weights(question).terms
         wanted = next((kind for asked, kind in _KINDS if asked.search(question.own)), None)
         best = max((passage.score for passage in passages), default=0.0) or 1.0
         evidence = [
             item
             for position, passage in enumerate(passages)
-            for item in self._of_passage(position, passage, passage.score / best, weights, wanted)
+            for item in self._of_passage(position, passage, passage.score / best, weights, wanted, cosines.get(passage.chunk.id, ()))
         ]
         return sorted(evidence, key=lambda item: (-item.score, item.passage, item.start))
 
@@ -65,10 +71,10 @@ class EvidenceFinder:
         return frozenset(self._terms(" ".join(STOPWORDS))) | STOPWORDS
 
     def _of_passage(
-        self, position: int, passage: Passage, rank: float, weights: dict[str, float], wanted: re.Pattern[str] | None
+        self, position: int, passage: Passage, rank: float, weights: dict[str, float], wanted: re.Pattern[str] | None, cosines: Sequence[float]
     ) -> Iterator[Evidence]:
         chunk = passage.chunk
-        spans = list(units(passage))
+        spans = list(units(chunk))
         held = [set(self._terms(chunk.text[start:end])) & weights.keys() for start, end in spans]
         above = set(self._terms(" ".join([passage.document.title, *chunk.heading]))) & weights.keys()
         for at, (start, end) in enumerate(spans):
@@ -79,20 +85,6 @@ class EvidenceFinder:
             support = coverage + _HEADING * heading + _NEIGHBOUR * neighbour
             text = chunk.text[start:end]
             found = wanted is None or bool(wanted.search(text))
-            score = support + _PASSAGE * rank + (_KIND if wanted and found else 0.0)
-            yield Evidence(position, chunk.start + start, chunk.start + end, text, score, coverage, support, found)
-
-
-def units(passage: Passage) -> Iterator[tuple[int, int]]:
-    """Spans of the passage's sentences, or of its table rows, as offsets into the passage's own text."""
-    chunk = passage.chunk
-    if chunk.kind == "text" or chunk.header is None:
-        yield from split(chunk.text)
-        return
-    start = max(0, chunk.header[1] + 1 - chunk.start)  # the header proves nothing by itself
-    while start < len(chunk.text):
-        end = chunk.text.find("\n", start)
-        end = len(chunk.text) if end < 0 else end
-        if end > start:
-            yield start, end
-        start = end + 1
+            cosine = cosines[at] if at < len(cosines) else 0.0
+            score = support + _COSINE * cosine + _PASSAGE * rank + (_KIND if wanted and found else 0.0)
+            yield Evidence(position, chunk.start + start, chunk.start + end, text, score, coverage, support, cosine, found)

@@ -99,8 +99,9 @@ class Memory:
             self._url = sa.make_url(url)
             self._engine = _engine(self._url)
         except ArgumentError as error:
+            shown = url if "@" not in url else f"{url.partition('://')[0]}://…"  # it may hold a password
             raise StateError(
-                f"RAG_BOT_STATE is {url!r}, which is not a database's URL.",
+                f"RAG_BOT_STATE is {shown!r}, which is not a database's URL.",
                 "Write it like sqlite:////var/lib/rag-bot/state.sqlite3 or postgresql+psycopg://user@host/name.",
             ) from error
         except ImportError as error:
@@ -120,11 +121,14 @@ class Memory:
                     "Make the folder, or set RAG_BOT_STATE to another place.",
                 )
             with self._translated():
-                try:
-                    self._prepare()
-                except SQLAlchemyError:
-                    # Another process may have made the same between the look and the making: then this finds it all.
-                    self._prepare()
+                # Other processes may make the same at the same moment: who loses finds the tables, then the version.
+                for attempt in range(3):
+                    try:
+                        self._prepare()
+                        break
+                    except SQLAlchemyError:
+                        if attempt == 2:
+                            raise
             self._ready = True
 
     def start(self) -> str:
@@ -236,8 +240,8 @@ class Memory:
             )
 
     def _prepare(self) -> None:
-        _metadata.create_all(self._engine)
         with self._engine.begin() as connection:
+            _metadata.create_all(connection)
             versions: Sequence[int] = connection.execute(sa.select(_version.c.version)).scalars().all()
             if not versions:
                 connection.execute(sa.insert(_version).values(version=SCHEMA_VERSION))

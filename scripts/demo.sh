@@ -11,7 +11,7 @@ cat <<END
 The chat will be at http://127.0.0.1:$port in a few seconds. Three questions to try:
 
   How many days of holiday does a full-time employee get per year?
-  Until when can I take days that are left over, and who has to agree?
+  What is the price limit for a hotel in London under the current policy?
   Does the company pay for dental insurance?
 
 Ctrl-C ends it.

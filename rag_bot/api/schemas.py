@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from ingest.types import DocumentInfo, LedgerEntry, Mode
+from ingest.types import DocumentInfo, Mode
 
 
 def _writable(text: str) -> str:
@@ -125,12 +125,6 @@ class Documents(BaseModel):
     """Every document of the index."""
 
     documents: list[DocumentInfo]
-
-
-class Ledger(BaseModel):
-    """What became of a document."""
-
-    entry: LedgerEntry
 
 
 # --- conversations

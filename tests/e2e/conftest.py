@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -22,7 +23,8 @@ CHROMIUM_ARGUMENTS = [
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Chromium as the system's package installs it. Playwright holds an event loop, so that it ends with the file's tests."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if name and (found := shutil.which(name))), None)
     if path is None:
         pytest.fail("the page's tests need Chromium: apt-get install chromium")
     with sync_playwright() as playwright:

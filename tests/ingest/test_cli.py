@@ -228,6 +228,37 @@ def test_status_verify_and_rebuild(ingest: Ingest, docs: Path) -> None:
     assert len(ingest("search", "dogs", "-k", 1, "--json").json) == 1
 
 
+def test_verify_lists_faults_and_mends_none(ingest: Ingest, docs: Path, tmp_path: Path) -> None:
+    ingest("add", docs)
+    manifest = tmp_path / "index" / "manifest.json"
+    manifest.write_text("{}", encoding="utf-8")
+    for _ in range(2):
+        faulty = ingest("verify", "--json")
+        assert (faulty.code, faulty.json["whole"], len(faulty.json["faults"])) == (1, False, 1)
+        assert "manifest" in faulty.json["faults"][0]
+    assert "ingest rebuild --index" in ingest("verify").err
+    assert ingest("rebuild").code == 0
+    assert ingest("verify").code == 0
+
+
+def test_rebuild_with_another_embedder_needs_no_files(ingest: Ingest, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest("add", docs)
+    (docs / "pets.txt").unlink()
+    rebuilt = ingest("rebuild", "--embedder", "hash", "--json")
+    assert rebuilt.code == 0
+    assert (rebuilt.json["documents"], rebuilt.json["embedder"]) == (2, "hash")
+    assert "Dogs" in ingest("search", "dogs office", "-k", 1).out
+
+
+def test_a_store_that_can_not_be_read(ingest: Ingest, docs: Path, tmp_path: Path) -> None:
+    ingest("add", docs)
+    (tmp_path / "index" / "store.sqlite3").write_bytes(b"no database" * 1000)
+    assert len(ingest("verify", "--json").json["faults"]) == 1
+    failed = ingest("list")
+    assert (failed.code, failed.out) == (1, "")
+    assert failed.err.startswith("Error: ") and "Traceback" not in failed.err
+
+
 # --- failing
 
 
@@ -242,8 +273,16 @@ def test_without_an_index(ingest: Ingest) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["nonsense"], ["add"], ["list", "--loud"], ["search", "x", "-k", "0"], ["search", "x", "--mode", "psychic"]],
-    ids=" ".join,
+    [
+        [],
+        ["nonsense"],
+        ["add"],
+        ["list", "--loud"],
+        ["search", "x", "-k", "0"],
+        ["search", "x", "--mode", "psychic"],
+        ["search", "\udcff"],
+    ],
+    ids=ascii,
 )
 def test_wrong_usage(ingest: Ingest, arguments: list[str]) -> None:
     assert ingest(*arguments).code == 2

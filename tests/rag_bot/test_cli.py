@@ -117,7 +117,9 @@ def test_a_conversation_goes_on_where_it_was_left(rag_bot: RagBot) -> None:
 
 
 @pytest.mark.usefixtures("handbook")
-@pytest.mark.parametrize("arguments", [["ask", " "], ["ask", "-"], ["ask", "Dogs?", "--conversation", "no-such-one"]])
+@pytest.mark.parametrize(
+    "arguments", [["ask", " "], ["ask", "-"], ["ask", "bytes \udcff"], ["ask", "Dogs?", "--conversation", "no-such-one"]]
+)
 def test_what_can_not_be_asked_gets_one_line(rag_bot: RagBot, arguments: list[str]) -> None:
     for failed in (rag_bot(*arguments), rag_bot(*arguments, "--json")):
         assert (failed.code, failed.out) == (1, "")

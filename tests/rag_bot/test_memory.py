@@ -179,6 +179,16 @@ def test_two_processes_worth_of_memories_share_one_file(url: str, memory: Memory
     other.close()
 
 
+def test_many_memories_may_make_the_tables_at_once(url: str) -> None:
+    memories = [Memory(url) for _ in range(6)]
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(Memory.open, memories))
+    memories[0].save("one", an_answer("c", "a1"))
+    assert [len(each.turns("c")) for each in memories] == [1] * 6
+    for each in memories:
+        each.close()
+
+
 def test_in_memory_all_threads_see_the_same(tmp_path: Path) -> None:
     memory = Memory("sqlite://")
     with ThreadPoolExecutor(4) as threads:
@@ -246,7 +256,8 @@ def test_a_full_disk_is_said_and_what_was_there_stays(url: str, memory: Memory) 
     assert [turn.question for turn in memory.turns("c")] == ["one"]
 
 
-def test_a_password_is_not_said() -> None:
+@pytest.mark.parametrize("kind", ["postgresql+psycopg", "nosuchdialect", "not a dialect"])
+def test_a_password_is_not_said(kind: str) -> None:
     with pytest.raises(StateError) as caught:
-        Memory("postgresql+psycopg://someone:hunter2@127.0.0.1:1/none").open()
+        Memory(f"{kind}://someone:hunter2@127.0.0.1:1/none").open()
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"

@@ -111,7 +111,7 @@ def test_without_an_index_it_is_said_and_an_index_that_comes_is_taken(settings: 
 def test_the_official_client_streams_what_it_gets_whole(real_settings: Settings) -> None:
     questions = {
         LEAVE: "sixteen weeks",
-        "What is the night rate in Oslo?": "| 140 euros |",
+        "Is Oslo 140 euros?": "| 140 euros |",
         "Who painted the Moon?": "don't say",
     }
     with running(build_bot(real_settings)) as server:
