@@ -130,7 +130,7 @@ def _ask(
             hits = index.search(question.text, PASSAGES, vector=vectors[question.id])
             evidence = find(standalone, hits, vectors[question.id])
             weights = find.weights(standalone)
-            chosen = choose(evidence, hits)
+            chosen = choose(evidence)
             gold = {str(names[i]) for i in question.relevant}
             right = any(
                 hits[item.passage].document.source in gold and answer.lower() in item.text.lower()

@@ -1,25 +1,32 @@
-"""Passages of a data set to an index, with the project's own chunker, embedder and index; vectors are kept between runs."""
+"""Passages of a data set to an index, with the project's own chunker, embedder and index."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-import numpy as np
-
+from benchmarks import cache
 from benchmarks.data import Passage
 from ingest.chunker import Chunker
-from ingest.embedder import Embedder, Vectors, load_embedder
+from ingest.embedder import Embedder, load_embedder
 from ingest.index import Index, document_id
 from ingest.parsers.builder import TextBuilder
 from ingest.settings import IngestSettings
-from ingest.types import Chunk, Document
+from ingest.types import Chunk, Document, Span
 
-CACHE = Path(os.environ.get("RAG_BOT_BENCH_CACHE", ".cache/benchmarks"))
+_STEP = 2048  # documents whose vectors are held at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A passage as a document with its chunks, the texts to embed, and where in these the sentences stand."""
+
+    document: Document
+    chunks: list[Chunk]
+    texts: list[str]
+    spans: list[list[Span]]
 
 
 def document(passage: Passage) -> Document:
@@ -32,48 +39,38 @@ def document(passage: Passage) -> Document:
     return Document(document_id(passage.id), passage.id, parsed.title, parsed.media_type, sha256, parsed.text, parsed.blocks)
 
 
-def prepare(passages: Sequence[Passage], embedder: Embedder, limit: int) -> list[tuple[Document, list[Chunk], list[str]]]:
-    """Each passage's document, its chunks and the texts to embed."""
+def prepare(passages: Sequence[Passage], embedder: Embedder, limit: int) -> list[Prepared]:
+    """Each passage chunked, ready to be embedded."""
     chunker = Chunker(embedder.count_tokens, limit=limit, max_tokens=embedder.max_tokens)
     prepared = []
     for one in passages:
         made = document(one)
         chunks = chunker(made)
         texts = [chunker.text_to_embed(made, chunk) for chunk in chunks]
-        prepared.append((made, chunks, texts))
+        spans = [chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True)]
+        prepared.append(Prepared(made, chunks, texts, spans))
     return prepared
-
-
-def embed(texts: Sequence[str], embedder: Embedder, name: str) -> Vectors:
-    """Vectors of the texts, from the cache where the same texts were embedded before."""
-    digest = hashlib.sha256((embedder.fingerprint + "\0".join(texts)).encode()).hexdigest()[:16]
-    path = CACHE / "vectors" / f"{name}-{digest}.npy"
-    if path.exists():
-        return np.asarray(np.load(path), dtype=np.float32)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    vectors = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
-    step = 1024
-    for at in range(0, len(texts), step):
-        vectors[at : at + step] = embedder.embed_documents(texts[at : at + step])
-        print(f"\r{name}: {min(at + step, len(texts)):,} of {len(texts):,} chunks embedded", end="", file=sys.stderr)
-    print(file=sys.stderr)
-    np.save(path, vectors)
-    return vectors
 
 
 def index_of(passages: Sequence[Passage], name: str, *, embedder: Embedder | None = None, limit: int | None = None) -> Index:
     """A fresh index of the passages, open for reading."""
-    settings = IngestSettings()
     embedder = embedder or load_embedder("minilm")
-    prepared = prepare(passages, embedder, limit or settings.chunk_tokens)
-    vectors = embed([text for _, _, texts in prepared for text in texts], embedder, name)
-    folder = CACHE / "indexes" / name
+    folder = cache.FOLDER / "indexes" / name
     shutil.rmtree(folder, ignore_errors=True)
+    prepared = prepare(passages, embedder, limit or IngestSettings().chunk_tokens)
     with Index.open(folder, write=True, create=True, embedder=embedder) as index:
-        at = 0
-        for made, chunks, _ in prepared:
-            if chunks:
-                index.add(made, chunks, vectors[at : at + len(chunks)])
-            at += len(chunks)
+        for at in range(0, len(prepared), _STEP):
+            _write(index, prepared[at : at + _STEP], embedder, name)
         index.publish(force=True)
     return Index.open(folder, embedder=embedder)
+
+
+def _write(index: Index, prepared: Sequence[Prepared], embedder: Embedder, name: str) -> None:
+    texts = [text for one in prepared for text in one.texts]
+    spans = [some for one in prepared for some in one.spans]
+    embedded = cache.embed(texts, spans, embedder, name)
+    at = 0
+    for one in prepared:
+        if one.chunks:
+            index.add(one.document, one.chunks, embedded[at : at + len(one.chunks)])
+        at += len(one.chunks)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise, zip_longest
 
 from ingest.sentences import split, units
 from ingest.types import Block, Chunk, Document, Span
 
 CountTokens = Callable[[Sequence[str]], list[int]]
-_WORD = re.compile(r"\S+\s*")
+_WORD = re.compile(r"\S+")
 _LONGEST_WORD = 200  # characters; a longer "word" (base64, a URL) is cut, since one alone could fill the embedder's input
+# Characters; some embedders take a "word" of any length for one token, so that tokens alone would bound no chunk.
+_LONGEST_TOKEN = 20
+_COUNTED_AT_ONCE = 4096  # texts; a tokenizer needs some 100 bytes for each token of what it is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Unit:
 
     start: int
     end: int
-    tokens: int
+    tokens: float
     page: int | None
 
 
@@ -41,13 +44,10 @@ class Chunker:
         self._limit = limit
 
     def __call__(self, document: Document) -> list[Chunk]:
-        blocks = [b for b in document.blocks if b.kind != "heading"] or [
-            Block("text", b.start, b.end, b.page) for b in document.blocks
-        ]
         chunks: list[Chunk] = []
-        for (_, table), section in groupby(blocks, key=lambda b: (b.heading, b.start if b.kind == "table" else None)):
-            group = list(section)
-            header = group[0].header if table is not None else None
+        for _, passages in groupby(_passages(document), key=lambda passage: passage[0]):
+            group = [block for _, block in passages]
+            header = group[0].header
             context = sum(self._count(self._context(document, group[0].heading, header)))
             limit = max(1, min(self._limit, self._room - context))
             packs = _pack(list(self._units(document.text, group, limit)), limit)
@@ -67,7 +67,8 @@ class Chunker:
     def _context(self, document: Document, heading: Sequence[str], header: Span | None) -> list[str]:
         lines = [line for line in dict.fromkeys([document.title, *heading]) if line]
         if header:
-            lines.append(document.text[slice(*header)].split("\n", 1)[0])
+            lines.append(document.text[header[0] : min(header[1], header[0] + self._context_limit * _LONGEST_TOKEN)])
+        lines = [line.split("\n", 1)[0][: self._context_limit * _LONGEST_TOKEN] for line in lines]
         while lines and sum(self._count(lines)) > self._context_limit:
             longest = max(range(len(lines)), key=lambda i: len(lines[i]))
             lines[longest] = lines[longest][: len(lines[longest]) * 3 // 4].strip()
@@ -76,7 +77,7 @@ class Chunker:
 
     def _units(self, text: str, blocks: Sequence[Block], limit: int) -> Iterator[Unit]:
         spans = [(span, block.page) for block in blocks for span in _block_units(text, block)]
-        sizes = self._count([text[start:end] for (start, end), _ in spans]) if spans else []
+        sizes = self._sizes(text, [span for span, _ in spans])
         for ((start, end), page), tokens in zip(spans, sizes, strict=True):
             if tokens <= limit:
                 yield Unit(start, end, tokens, page)
@@ -84,24 +85,39 @@ class Chunker:
                 yield from self._cut(text, Unit(start, end, tokens, page), limit)
 
     def _cut(self, text: str, unit: Unit, limit: int) -> Iterator[Unit]:
-        """A sentence that is too large, in pieces that end at words."""
-        words = [
-            (unit.start + left, min(unit.start + left + _LONGEST_WORD, unit.start + match.end()))
+        """A sentence that is too large, in pieces that end at words, or inside a word that is too large itself."""
+        spans = [
+            (unit.start + left, unit.start + min(left + _LONGEST_WORD, match.end()))
             for match in _WORD.finditer(text[unit.start : unit.end])
             for left in range(match.start(), match.end(), _LONGEST_WORD)
         ]
-        sizes = self._count([text[left:right] for left, right in words])
-        pieces = [Unit(left, right, tokens, unit.page) for (left, right), tokens in zip(words, sizes, strict=True)]
+        pieces: list[Unit] = []
+        while spans:
+            large: list[Span] = []
+            for (start, end), tokens in zip(spans, self._sizes(text, spans), strict=True):
+                if tokens <= limit or end - start == 1:
+                    pieces.append(Unit(start, end, tokens, unit.page))
+                else:
+                    middle = (start + end) // 2
+                    large += [(start, middle), (middle, end)]
+            spans = large
+        pieces.sort(key=lambda piece: piece.start)
         for packed in _pack(pieces, limit):
-            right = packed[0].start + len(text[packed[0].start : packed[-1].end].rstrip())
-            yield Unit(packed[0].start, right, sum(piece.tokens for piece in packed), unit.page)
+            yield Unit(packed[0].start, packed[-1].end, sum(piece.tokens for piece in packed), unit.page)
+
+    def _sizes(self, text: str, spans: Sequence[Span]) -> Iterator[float]:
+        """The tokens of each span; never fewer than its length allows."""
+        for at in range(0, len(spans), _COUNTED_AT_ONCE):
+            some = spans[at : at + _COUNTED_AT_ONCE]
+            for (start, end), tokens in zip(some, self._count([text[start:end] for start, end in some]), strict=True):
+                yield max(tokens, (end - start) / _LONGEST_TOKEN)
 
     @staticmethod
     def _chunk(text: str, first: Block, header: Span | None, packed: Sequence[Unit]) -> Chunk:
         start, end = packed[0].start, packed[-1].end
         breaks = [
             (after.start, after.page)
-            for before, after in zip(packed, packed[1:], strict=False)
+            for before, after in pairwise(packed)
             if after.page is not None and after.page != before.page
         ]
         return Chunk(
@@ -114,6 +130,21 @@ class Chunker:
             kind="table" if header else "text",
             header=header,
         )
+
+
+def _passages(document: Document) -> Iterator[tuple[Hashable, Block]]:
+    """What is chunked, each block with what it may share a chunk with: the rest of its section, or of its table.
+
+    A heading comes along as context of what stands below it; one with nothing below is a passage itself.
+    """
+    section = 0
+    for block, following in zip_longest(document.blocks, document.blocks[1:]):
+        if block.kind == "heading":
+            if following and following.heading == (*block.heading, document.text[block.start : block.end]):
+                section += 1
+                continue
+            block = replace(block, kind="text")
+        yield (section, block.heading, block.start if block.kind == "table" else None), block
 
 
 def _block_units(text: str, block: Block) -> Iterator[Span]:
@@ -136,12 +167,12 @@ def _pack(units: Sequence[Unit], limit: int) -> Iterator[list[Unit]]:
     """Runs of units of at most `limit` tokens, of about the same size, so that no crumb is left at the end."""
     left = sum(unit.tokens for unit in units)
     packed: list[Unit] = []
-    size, target = 0, 0.0
+    size, target = 0.0, 0.0
     for unit in units:
         if packed and (size + unit.tokens > limit or size >= target):
             yield packed
             left -= size
-            packed, size = [], 0
+            packed, size = [], 0.0
         if not packed:
             target = left / max(1, -(-left // limit))
         packed.append(unit)

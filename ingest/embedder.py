@@ -120,10 +120,6 @@ def _slot(word: str) -> tuple[int, float]:
 class SentenceTransformerEmbedder:
     """Any sentence-transformers model, its query and document prompts honoured, in batches of about equal length."""
 
-    # Padding is what a batch of mixed lengths wastes: texts are sorted and a batch holds about this many tokens,
-    # measured best among 1,024 to 16,384 (benchmarks/ingest_speed.py).
-    BATCH_TOKENS = {"cpu": 4096, "cuda": 65_536}
-
     def __init__(self, name: str, model: SentenceTransformer, *, precision: str = "auto") -> None:
         self.name = name
         self.device = model.device.type
@@ -131,8 +127,12 @@ class SentenceTransformerEmbedder:
         self.dimension = int(model.get_embedding_dimension() or 0)
         special = model.tokenizer.num_special_tokens_to_add(pair=False)
         self.max_tokens = int(model.max_seq_length or 512) - special
-        if precision == "bf16" or (precision == "auto" and _made_for_bf16(self.device)):
+        quick = _made_for_bf16(self.device)
+        if precision == "bf16" or (precision == "auto" and quick):
             model.bfloat16()
+        # Padding is what a batch of mixed lengths wastes: texts are sorted, and a batch holds about this many tokens,
+        # measured best among 1,024 to 16,384 on CPUs with AMX and without (benchmarks/ingest_speed.py).
+        self.batch_tokens = 65_536 if self.device == "cuda" else 4096 if quick else 2048
         prompts = model.prompts or {}
         self._document_prompt: str = next((prompts[p] or "" for p in ("document", "passage", "corpus") if prompts.get(p)), "")
         self._model = model
@@ -152,9 +152,7 @@ class SentenceTransformerEmbedder:
         for batch in self._batches(texts):
             some = [texts[i] for i in batch]
             with self._lock:
-                rows: Any = self._model.encode_document(
-                    some, batch_size=len(some), output_value=None, show_progress_bar=False
-                )
+                rows: Any = self._model.encode_document(some, batch_size=len(some), output_value=None, show_progress_bar=False)
                 offsets = self._offsets(some)
             for i, row, places in zip(batch, rows, offsets, strict=True):
                 passages[i] = row["sentence_embedding"].float().cpu().numpy()
@@ -180,7 +178,7 @@ class SentenceTransformerEmbedder:
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         lengths = self.count_tokens(texts) if len(texts) > 1 else [1] * len(texts)
-        return _batches(lengths, self.BATCH_TOKENS.get(self.device, 4096))
+        return _batches(lengths, self.batch_tokens)
 
     def _offsets(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64] | None]:
         """For each text where each of its tokens stands in it, shape (tokens, 2); (0, 0) for those that aren't of it."""

@@ -129,7 +129,8 @@ class Index:
                 if loaded.fingerprint != expected:
                     raise EmbedderMismatch(
                         f"The index {self.path} was made with other weights of the embedder {name!r} than those installed.",
-                        f"Install the former ones, or embed everything anew: ingest rebuild --embedder {name} --index {self.path}",
+                        "Install the former ones, or embed everything anew: "
+                        f"ingest rebuild --embedder {name} --index {self.path}",
                     )
                 self._embedder = loaded
             return self._embedder
@@ -307,7 +308,9 @@ class Index:
             temporary.replace(folder / document_id)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise StorageFull(f"The file can't be kept in {folder}: {error.strerror}.", "Free some space and try again.") from error
+            raise StorageFull(
+                f"The file can't be kept in {folder}: {error.strerror}.", "Free some space and try again."
+            ) from error
 
     def record(self, entry: LedgerEntry) -> None:
         """A ledger line for a file that changed nothing."""
@@ -326,7 +329,7 @@ class Index:
             # FAISS and tantivy say it in words only.
             if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
                 raise StorageFull(
-                    f"The disk is full: the index files in {self.path} could not be written. The documents themselves are stored.",
+                    f"The disk is full: the index files in {self.path} could not be written; the documents are stored.",
                     f"Free some space, then: ingest rebuild --index {self.path}",
                 ) from error
             raise

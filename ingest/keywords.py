@@ -69,7 +69,7 @@ class KeywordIndex:
 
     def terms(self, text: str) -> list[str]:
         """The terms that a text is searched by: its words in lower case, without accents, stemmed."""
-        return list(self._analyzer.analyze(text))
+        return list(self._analyzer.analyze(text.encode("utf-8", "replace").decode()))  # a lone surrogate is no word
 
     def document_frequency(self, term: str) -> int:
         """In how many texts a term occurs."""

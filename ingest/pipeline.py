@@ -72,9 +72,7 @@ class _Run:
 class Pipeline:
     """Takes files into an index that is open for writing. `chunker` is called once, when a document needs it."""
 
-    def __init__(
-        self, index: Index, *, find: Find, parse: Parse, chunker: Callable[[Index], Chunker], max_bytes: int
-    ) -> None:
+    def __init__(self, index: Index, *, find: Find, parse: Parse, chunker: Callable[[Index], Chunker], max_bytes: int) -> None:
         self.index = index
         self._find, self._parse, self._max_bytes = find, parse, max_bytes
         self._make_chunker = chunker
@@ -227,9 +225,7 @@ class Pipeline:
             return
         spans = [some for one in documents for some in one.spans]
         source = documents[-1].source
-        embedded = embed_in_steps(
-            self.index.embedder, texts, spans, _BATCH_CHUNKS, lambda chunks: run.embedded(chunks, source)
-        )
+        embedded = embed_in_steps(self.index.embedder, texts, spans, _BATCH_CHUNKS, lambda chunks: run.embedded(chunks, source))
         at = 0
         for one in documents:
             assert one.document is not None

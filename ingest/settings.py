@@ -26,7 +26,8 @@ class IngestSettings(BaseSettings):
         "An index that exists keeps the embedder it was made with.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="Number format of the embedder's weights; `auto` takes bf16 where the CPU or GPU is made for it."
+        default="auto",
+        description="Number format of the embedder's weights; `auto` takes bf16 where the CPU or GPU is made for it.",
     )
     chunk_tokens: int = Field(
         default=200, ge=16, le=8192, description="Largest size of a chunk's own text, in the embedder's tokens."

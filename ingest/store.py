@@ -128,7 +128,9 @@ class Store:
         for at in range(0, len(ids), 500):
             some = ids[at : at + 500]
             marks = ",".join("?" * len(some))
-            for row in self._rows(f'SELECT id, document_id, start, "end", page, place FROM chunks WHERE id IN ({marks})', *some):
+            for row in self._rows(
+                f'SELECT id, document_id, start, "end", page, place FROM chunks WHERE id IN ({marks})', *some
+            ):
                 found[int(row[0])] = str(row[1]), self._chunk(row)
         return found
 
@@ -175,8 +177,7 @@ class Store:
         marks = ",".join("?" * len(ids))
         rows = self._rows(f"SELECT id, sentences FROM chunks WHERE id IN ({marks})", *ids)
         return {
-            int(row[0]): np.frombuffer(row[1], dtype=np.int8).astype(np.float32).reshape(-1, dimension) / _SCALE
-            for row in rows
+            int(row[0]): np.frombuffer(row[1], dtype=np.int8).astype(np.float32).reshape(-1, dimension) / _SCALE for row in rows
         }
 
     def keyword_rows(self, after: int = 0, batch: int = 2_000) -> Iterator[tuple[int, str, str, Chunk]]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Ids = npt.NDArray[np.int64]
 
+_MOST_ON_GPU = 2048  # neighbours that FAISS gives of one query there
+
 
 def load_faiss() -> Any:
     """The faiss module, of whichever of the two packages is installed."""
@@ -49,6 +51,7 @@ class VectorIndex:
         self._ids: Ids = np.zeros(0, dtype=np.int64)
         self._index: faiss_module.Index = faiss.IndexFlatIP(dimension)
         self._owner: object = None
+        self._on_gpu = False
 
     @classmethod
     def build(cls, dimension: int, batches: Iterable[tuple[list[int], Vectors]]) -> VectorIndex:
@@ -71,12 +74,12 @@ class VectorIndex:
         if not _gpus(faiss):
             return self
         moved = VectorIndex(self._index.d)
-        moved._ids, moved._index = self._ids, faiss.index_cpu_to_all_gpus(self._index)
+        moved._ids, moved._index, moved._on_gpu = self._ids, faiss.index_cpu_to_all_gpus(self._index), True
         return moved
 
     def search(self, vector: Vectors, k: int, without: Collection[int] = ()) -> list[tuple[int, float]]:
         """The `k` nearest to one vector (shape (dimension,)) as (id, cosine), best first, passing over `without`."""
-        wanted = min(len(self), k + len(without))
+        wanted = min(len(self), k + len(without), _MOST_ON_GPU if self._on_gpu else len(self))
         if not wanted:
             return []
         scores, rows = self._index.search(vector.reshape(1, -1), wanted)
@@ -97,7 +100,7 @@ class VectorIndex:
     def save(self, path: Path) -> None:
         """Write the index, ids included, as one FAISS file."""
         faiss = load_faiss()
-        flat = faiss.index_gpu_to_cpu(self._index) if _gpus(faiss) else self._index
+        flat = faiss.index_gpu_to_cpu(self._index) if self._on_gpu else self._index
         both = faiss.IndexIDMap2(faiss.IndexFlatIP(flat.d))
         if len(self):
             both.add_with_ids(flat.reconstruct_n(0, len(self)), self._ids)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ingest.errors import DocumentNotFound
 from ingest.index import Index
+from ingest.parsers.builder import clean
 from ingest.pipeline import Pipeline
 from ingest.sentences import units
 from ingest.types import Hit, LedgerEntry, Mode
@@ -21,6 +22,7 @@ from rag_bot.confidence import Confidence
 from rag_bot.errors import BadQuestion, NotFound
 from rag_bot.evidence import EvidenceFinder
 from rag_bot.gate import Gate
+from rag_bot.marks import joined
 from rag_bot.memory import Memory
 from rag_bot.observe import Trace
 from rag_bot.rails import Rails
@@ -41,6 +43,7 @@ from rag_bot.types import (
     Standalone,
     StatusEvent,
     Turn,
+    Usage,
     Verdict,
     Weights,
 )
@@ -83,6 +86,7 @@ class _Draft:
     confidence: float = 0.0
     sentences: list[Sentence] = field(default_factory=list)
     citations: dict[int, Citation] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
 
 
 class Bot:
@@ -129,9 +133,7 @@ class Bot:
         """`quote`, or the LLM's name."""
         return self._opened().answerer.name
 
-    async def answer(
-        self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None
-    ) -> Answer:
+    async def answer(self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None) -> Answer:
         """The whole answer: what `stream` yields last."""
         async with aclosing(self.stream(question, conversation_id, turns=turns)) as events:
             async for event in events:
@@ -189,7 +191,7 @@ class Bot:
     async def search(self, query: str, k: int, mode: Mode = "hybrid") -> list[Hit]:
         """The passages that fit a query, without an answer."""
         parts = self._opened()
-        return await self._in_thread(parts.retrieve, query, k, mode)
+        return await self._in_thread(parts.retrieve, clean(query), k, mode)
 
     async def upload(self, name: str, data: bytes) -> LedgerEntry:
         """Take a file into the index. Raises IndexBusy, IndexReadOnly or StorageFull."""
@@ -201,10 +203,8 @@ class Bot:
 
     # --- the parts of the story
 
-    async def _begin(
-        self, parts: Parts, question: str, conversation_id: str | None, turns: Sequence[Turn] | None
-    ) -> _Draft:
-        question = question.strip()
+    async def _begin(self, parts: Parts, question: str, conversation_id: str | None, turns: Sequence[Turn] | None) -> _Draft:
+        question = clean(question).strip()
         if not question:
             raise BadQuestion("The question is empty.", "Send some text.")
         if len(question) > self.settings.max_question_chars:
@@ -221,26 +221,29 @@ class Bot:
 
     async def _released(self, parts: Parts, draft: _Draft) -> AsyncGenerator[Event, None]:
         """The answerer's sentences that may be shown, numbered as they come."""
-        claims = parts.answerer(draft.standalone, draft.hits, draft.evidence)
         numbers: dict[int, int] = {}
-        async for claim in claims:
-            with draft.trace.step("gate"):
-                verdict = await self._in_thread(parts.gate, claim)
-                allowed = await parts.rails.check_sentence(claim.text, draft.hits)
-            if not allowed.allowed or (not verdict.allowed and parts.gate.mode == "strict"):
-                continue
-            claim = _renumbered(claim, numbers)
-            sentence = Sentence(claim.text, tuple(citation.n for citation in claim.citations), verdict.allowed)
-            draft.sentences.append(sentence)
-            draft.citations.update((citation.n, citation) for citation in claim.citations)
-            draft.trace.mark("first_sentence")
-            yield SentenceEvent(sentence, claim.citations)
+        async with aclosing(parts.answerer(draft.standalone, draft.hits, draft.evidence)) as claims:
+            async for claim in claims:
+                if isinstance(claim, Usage):
+                    draft.usage = claim
+                    continue
+                with draft.trace.step("gate"):
+                    verdict = await self._in_thread(parts.gate, claim)
+                    allowed = await parts.rails.check_sentence(claim.text, draft.hits)
+                if not allowed.allowed or (not verdict.allowed and parts.gate.mode == "strict"):
+                    continue
+                claim = _renumbered(claim, numbers)
+                sentence = Sentence(claim.text, tuple(citation.n for citation in claim.citations), verdict.allowed)
+                draft.sentences.append(sentence)
+                draft.citations.update((citation.n, citation) for citation in claim.citations)
+                draft.trace.mark("first_sentence")
+                yield SentenceEvent(sentence, claim.citations)
 
     async def _finish(self, parts: Parts, draft: _Draft, *, keep: bool, blocked: Verdict | None = None) -> Answer:
         if blocked:
             text = BLOCKED.format(reason=blocked.reason)
         elif draft.sentences:
-            text = " ".join(_with_marks(sentence) for sentence in draft.sentences)
+            text = joined(draft.sentences)
         else:
             text = await self._in_thread(self._refusal, parts, draft)
         answer = Answer(
@@ -254,6 +257,7 @@ class Bot:
             citations=tuple(draft.citations[n] for n in sorted(draft.citations)),
             blocked=blocked,
             confidence=round(draft.confidence, 4),
+            usage=draft.usage,
         )
         if keep:
             with draft.trace.step("memory"):
@@ -273,6 +277,8 @@ class Bot:
             start, end = hit.chunk.start + span[0], hit.chunk.start + span[1]
             n = len(places) + 1
             citation = cite(n, hit, (start, end), hit.chunk.text[span[0] : span[1]])
+            if not parts.gate(Claim(citation.quote, (citation,))).allowed:  # the document went while it was read
+                continue
             draft.citations[n] = citation
             places[name] = f"{name} [{n}]"
         return f"{REFUSAL} Closest: {'; '.join(places.values())}." if places else REFUSAL
@@ -304,13 +310,6 @@ def _renumbered(claim: Claim, numbers: dict[int, int]) -> Claim:
     """Marks without gaps, though the gate may have dropped what stood between."""
     citations = tuple(replace(c, n=numbers.setdefault(c.n, len(numbers) + 1)) for c in claim.citations)
     return replace(claim, citations=citations)
-
-
-def _with_marks(sentence: Sentence) -> str:
-    marks = "".join(f"[{n}]" for n in sentence.citations)
-    if "\n" in sentence.text:  # a table: the marks stand below it
-        return f"\n\n{sentence.text}\n\n{marks}\n\n"
-    return f"{sentence.text} {marks}" if marks else sentence.text
 
 
 def text_reader(index: Index) -> Callable[[str, int, int], str]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from ingest.build import open_pipeline
 from ingest.errors import IndexMissing
 from ingest.index import Index
+from rag_bot.answer import Answerer
 from rag_bot.answer.quote import QuoteAnswerer
+from rag_bot.answer.quote_llm import QuoteLLMAnswerer
 from rag_bot.bot import Bot, Parts, text_reader
 from rag_bot.confidence import Calibration, Confidence
 from rag_bot.errors import BadSetting
 from rag_bot.evidence import EvidenceFinder
 from rag_bot.gate import Gate
+from rag_bot.llm import load_llm
 from rag_bot.memory import Memory
-from rag_bot.rails import NoRails
+from rag_bot.rails import NoRails, Rails
 from rag_bot.retrieve import QueryEmbedder, Retriever
 from rag_bot.settings import Settings
 
@@ -24,27 +27,41 @@ def build_bot(settings: Settings, *, create: bool = False) -> Bot:
 
 def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     """Open the index and load the embedder. Raises IngestError or BotError."""
-    if settings.llm or settings.answer == "generate":
-        raise BadSetting(
-            f"No LLM can be used yet (RAG_BOT_LLM={settings.llm!r}, RAG_BOT_ANSWER={settings.answer!r}).",
-            "Leave both out: answers are quoted.",
-        )
-    if settings.rails != "off":
-        raise BadSetting(f"There are no rails {settings.rails!r}.", "Leave RAG_BOT_RAILS out.")
     index = _open_index(settings, create=create)
     embedder = index.embedder  # loaded now, so that the first question needn't wait
     text_at = text_reader(index)
     return Parts(
         index=index,
         memory=Memory(settings.state_url),
-        rails=NoRails(),
+        rails=make_rails(settings),
         retrieve=Retriever(index, QueryEmbedder(index)),
         evidence=EvidenceFinder(index.terms, index.idf, index.sentence_cosines),
         confidence=Confidence(Calibration.load(), settings.max_wrong),
-        answerer=QuoteAnswerer(text_at),
+        answerer=make_answerer(settings, QuoteAnswerer(text_at)),
         gate=Gate(text_at, settings.gate),
         open_writer=lambda: open_pipeline(settings, embedder=embedder),
     )
+
+
+def make_rails(settings: Settings) -> Rails:
+    """The rails of the settings. Raises BadSetting."""
+    if settings.rails != "off":
+        raise BadSetting(f"There are no rails {settings.rails!r} yet.", "Leave RAG_BOT_RAILS out, or set it to off.")
+    return NoRails()
+
+
+def make_answerer(settings: Settings, quote: QuoteAnswerer) -> Answerer:
+    """`quote` itself, or an answerer that lets the LLM of the settings choose. Raises BadSetting."""
+    if settings.answer == "quote" or (settings.answer == "auto" and not settings.llm):
+        return quote
+    if settings.answer == "generate":
+        raise BadSetting(
+            "RAG_BOT_ANSWER=generate can't be used yet: what an LLM writes in its own words can't be proved yet.",
+            "Use quote, or quote-llm: the LLM chooses the sentences, and they stay word for word.",
+        )
+    if not settings.llm:
+        raise BadSetting(f"RAG_BOT_ANSWER={settings.answer} needs an LLM.", "Set RAG_BOT_LLM, or use RAG_BOT_ANSWER=quote.")
+    return QuoteLLMAnswerer(load_llm(settings.llm), settings.llm, quote, seconds=settings.llm_seconds)
 
 
 def _open_index(settings: Settings, *, create: bool) -> Index:

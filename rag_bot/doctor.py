@@ -210,18 +210,29 @@ def _state(settings: Settings) -> Iterator[Check]:
 
 
 def _llm(settings: Settings) -> Iterator[Check]:
-    if settings.llm or settings.answer == "generate":
-        found = f"RAG_BOT_LLM is {settings.llm!r} and RAG_BOT_ANSWER {settings.answer!r}, but no LLM can be used yet"
-        yield Check("llm", "missing", found, "Leave both settings out: answers are quoted.")
+    from rag_bot.answer.quote import QuoteAnswerer
+    from rag_bot.build import make_answerer
+
+    try:
+        answerer = make_answerer(settings, QuoteAnswerer(lambda *_: ""))
+    except BotError as error:
+        yield Check("llm", "missing", str(error), error.hint)
     else:
-        yield Check("llm", "ok", "none: answers are quotes, word for word")
+        found = (
+            "none: answers are quotes, word for word" if answerer.name == "quote" else f"{answerer.name} chooses what is quoted"
+        )
+        yield Check("llm", "ok", found)
 
 
 def _rails(settings: Settings) -> Iterator[Check]:
-    if settings.rails == "off":
-        yield Check("rails", "ok", "off")
+    from rag_bot.build import make_rails
+
+    try:
+        make_rails(settings)
+    except BotError as error:
+        yield Check("rails", "missing", str(error), error.hint)
     else:
-        yield Check("rails", "missing", f"There are no rails {settings.rails!r}", "Leave RAG_BOT_RAILS out.")
+        yield Check("rails", "ok", settings.rails)
 
 
 def _device(name: str) -> str:

@@ -23,7 +23,10 @@ Cosines = Callable[["Vectors", Sequence[int]], dict[int, list[float]]]
 _HEADING, _NEIGHBOUR, _CARRIED = 0.6, 0.3, 0.5
 _COSINE, _PASSAGE, _KIND = 2.0, 0.5, 0.12
 
-_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|hundred|thousand|million|half|none|twice)\b", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|hundred|thousand|million|half|none|twice)\b",
+    re.IGNORECASE,
+)
 _DATE = re.compile(
     r"\b(?:1\d{3}|20\d{2})\b|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
     r"|\b\d{1,2}(?::\d{2}|\s?[ap]\.?m\.?)\b|\b(?:century|year|years|month|months|week|weeks|days?|hours?|daily|annually)\b",
@@ -31,9 +34,21 @@ _DATE = re.compile(
 )
 _NAME = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][\w'’-]+")
 _KINDS = (
-    (re.compile(r"\b(?:how (?:many|much|long|old|far|often|high|large|big|fast|soon|quickly)|what (?:percentage|number|amount|share))\b", re.I), _NUMBER),
-    (re.compile(r"\b(?:when|what (?:year|date|day|month|time)|which (?:year|day|month)|(?:in|by) (?:what|which) year)\b", re.I), _DATE),
-    (re.compile(r"\b(?:who|whom|whose|where|which (?:city|country|person|company|office))\b", re.I), _NAME),
+    (
+        re.compile(
+            r"\b(?:how (?:many|much|long|old|far|often|high|large|big|fast|soon|quickly)"
+            r"|what (?:percentage|number|amount|share))\b",
+            re.IGNORECASE,
+        ),
+        _NUMBER,
+    ),
+    (
+        re.compile(
+            r"\b(?:when|what (?:year|date|day|month|time)|which (?:year|day|month)|(?:in|by) (?:what|which) year)\b", re.I
+        ),
+        _DATE,
+    ),
+    (re.compile(r"\b(?:who|whom|whose|where|which (?:city|country|person|company|office))\b", re.IGNORECASE), _NAME),
 )
 
 
@@ -53,7 +68,9 @@ class EvidenceFinder:
         evidence = [
             item
             for position, passage in enumerate(passages)
-            for item in self._of_passage(position, passage, passage.score / best, weights, wanted, cosines.get(passage.chunk.id, ()))
+            for item in self._of_passage(
+                position, passage, passage.score / best, weights, wanted, cosines.get(passage.chunk.id, ())
+            )
         ]
         return sorted(evidence, key=lambda item: (-item.score, item.passage, item.start))
 
@@ -71,7 +88,13 @@ class EvidenceFinder:
         return frozenset(self._terms(" ".join(STOPWORDS))) | STOPWORDS
 
     def _of_passage(
-        self, position: int, passage: Passage, rank: float, weights: dict[str, float], wanted: re.Pattern[str] | None, cosines: Sequence[float]
+        self,
+        position: int,
+        passage: Passage,
+        rank: float,
+        weights: dict[str, float],
+        wanted: re.Pattern[str] | None,
+        cosines: Sequence[float],
     ) -> Iterator[Evidence]:
         chunk = passage.chunk
         spans = list(units(chunk))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from rag_bot.cite import TextAt
-from rag_bot.types import Claim, Verdict
+from rag_bot.types import Citation, Claim, Verdict
 
 GateMode = Literal["strict", "flag", "off"]
 
@@ -18,7 +18,7 @@ class Gate:
         self.mode: GateMode = mode
 
     def __call__(self, claim: Claim) -> Verdict:
-        """Whether every quote stands where it is said to, and the sentence says nothing that its quotes don't."""
+        """Whether every quote stands where it is said to, and the sentence is what they say, word for word."""
         if self.mode == "off":
             return Verdict(True)
         if not claim.citations:
@@ -26,13 +26,19 @@ class Gate:
         for citation in claim.citations:
             if not citation.quote.strip():
                 return Verdict(False, "gate", f"Citation {citation.n} quotes nothing.")
-            if self._text_at(citation.document_id, citation.start, citation.end) != citation.quote:
+            if not self._stands(citation):
                 return Verdict(False, "gate", f"The quote is not found at its place in {citation.title!r}.")
-        quotes = [_folded(citation.quote) for citation in claim.citations]
-        for line in claim.text.splitlines():
-            if not any(_folded(line) in quote for quote in quotes):
-                return Verdict(False, "gate", "The sentence is not in the quotes that are to prove it.")
+        # The whole of its quotes, not a part of one: what is cut out of "… not …" may say the opposite.
+        if _folded(claim.text) != _folded("\n".join(citation.quote for citation in claim.citations)):
+            return Verdict(False, "gate", "The sentence is not what its quotes say.")
         return Verdict(True)
+
+    def _stands(self, citation: Citation) -> bool:
+        start, end = citation.start, citation.end
+        # A place that reaches over an end of the text is read as far as the text goes: it is not the quote's place.
+        if start < 0 or end - start != len(citation.quote):
+            return False
+        return self._text_at(citation.document_id, start, end) == citation.quote
 
 
 def _folded(text: str) -> str:

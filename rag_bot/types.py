@@ -42,8 +42,8 @@ class Evidence:
     """A sentence (or table row) of a passage and how well it answers: all numbers in 0..1 but `score`, higher is better.
 
     `passage` is the passage's place in the list. `coverage` is the share of the question's words, weighted by rarity,
-    that stand in the sentence; `support` the same with its heading, title and neighbours; `cosine` its nearness in meaning. `kind_found` says whether the
-    kind of thing asked for (a number, a date, a name) is there.
+    that stand in the sentence; `support` the same with its heading, title and neighbours; `cosine` its nearness in
+    meaning. `kind_found` says whether the kind of thing asked for (a number, a date, a name) is there.
     """
 
     passage: int

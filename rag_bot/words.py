@@ -12,8 +12,23 @@ STOPWORDS = frozenset(
 )
 """English function words and the words that only make a question; judged by BM25 they would still weigh something."""
 
-POINTING = frozenset("it its they them their theirs that those this these he him his she her hers there such one ones same".split())
+POINTING = frozenset(
+    "it its they them their theirs that those this these he him his she her hers there such one ones same".split()
+)
 """Words that stand for something said before."""
 
-CONTINUING = ("and ", "but ", "or ", "also ", "what about", "how about", "then ", "so ", "what if", "same for", "even ", "why not")
+CONTINUING = (
+    "and ",
+    "but ",
+    "or ",
+    "also ",
+    "what about",
+    "how about",
+    "then ",
+    "so ",
+    "what if",
+    "same for",
+    "even ",
+    "why not",
+)
 """Beginnings of a question that goes on from the one before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from ingest.types import Span
 from rag_bot.cite import TextAt, cite, cite_row
@@ -24,10 +24,15 @@ class QuoteAnswerer:
 
     async def __call__(
         self, question: Standalone, passages: Sequence[Passage], evidence: Sequence[Evidence]
-    ) -> AsyncIterator[Claim]:
+    ) -> AsyncGenerator[Claim, None]:
         """One claim for each chosen sentence; the best passage's first, each passage's in reading order."""
+        for claim in self.claims(choose(evidence), passages):
+            yield claim
+
+    def claims(self, chosen: Sequence[Evidence], passages: Sequence[Passage]) -> Iterator[Claim]:
+        """Each sentence with its citations, numbered from 1 as they appear; the same span keeps its number."""
         numbers: dict[tuple[str, Span], int] = {}
-        for item in choose(evidence, passages):
+        for item in chosen:
             yield self._claim(passages[item.passage], item, numbers)
 
     def _claim(self, passage: Passage, item: Evidence, numbers: dict[tuple[str, Span], int]) -> Claim:
@@ -44,7 +49,7 @@ class QuoteAnswerer:
         return cite(n, passage, span, self._text_at(document_id, *span))
 
 
-def choose(evidence: Sequence[Evidence], passages: Sequence[Passage]) -> list[Evidence]:
+def choose(evidence: Sequence[Evidence]) -> list[Evidence]:
     """The best sentence, those about as good that say something else, and what they lean on."""
     if not evidence:
         return []
@@ -58,6 +63,11 @@ def choose(evidence: Sequence[Evidence], passages: Sequence[Passage]) -> list[Ev
             break
         if item.coverage > 0 and not any(_says_the_same(item, other) for other in chosen):
             chosen.append(item)
+    return in_reading_order(chosen)
+
+
+def in_reading_order(chosen: Sequence[Evidence]) -> list[Evidence]:
+    """Sorted as a person reads: passages in the order of their best sentence, the sentences of each from top to bottom."""
     order = {passage: i for i, passage in enumerate(dict.fromkeys(item.passage for item in chosen))}
     return sorted(chosen, key=lambda item: (order[item.passage], item.start))
 

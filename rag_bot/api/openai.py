@@ -16,6 +16,7 @@ from rag_bot.api.problems import Problem, Refused
 from rag_bot.api.schemas import ChatMessage, Completion, CompletionRequest, Model, Models
 from rag_bot.api.service import ReadyService, Service
 from rag_bot.api.stream import EventStream, HungUp, while_connected
+from rag_bot.marks import piece
 from rag_bot.types import Answer, DoneEvent, Event, Sentence, SentenceEvent, Turn
 
 ERROR: dict[int | str, dict[str, Any]] = {
@@ -69,13 +70,15 @@ class CompletionFrames:
         self._id = f"chatcmpl-{time.time_ns():x}"
         self._usage = usage
         self._sent = ""
+        self._last: Sentence | None = None
         self._begun = False
 
     def event(self, event: Event) -> bytes:
         begin = b"" if self._begun else self._delta({"role": "assistant", "content": ""})
         self._begun = True
         if isinstance(event, SentenceEvent):
-            return begin + self._text(_marked(event.sentence, first=not self._sent))
+            before, self._last = self._last, event.sentence
+            return begin + self._text(piece(event.sentence, before))
         if isinstance(event, DoneEvent):
             return begin + self._end(event.answer)
         return begin
@@ -138,15 +141,6 @@ def _usage(answer: Answer) -> dict[str, int]:
 
 def _model(service: Service) -> dict[str, Any]:
     return {"id": service.bot.model, "object": "model", "created": 0, "owned_by": "rag-bot"}
-
-
-def _marked(sentence: Sentence, *, first: bool) -> str:
-    """The sentence with its marks, as it stands in the whole answer: a table has them below it."""
-    marks = "".join(f"[{n}]" for n in sentence.citations)
-    before = "" if first else " "
-    if "\n" in sentence.text:
-        return f"{before}\n\n{sentence.text}\n\n{marks}\n\n"
-    return f"{before}{sentence.text} {marks}" if marks else before + sentence.text
 
 
 def _frame(data: dict[str, Any]) -> bytes:

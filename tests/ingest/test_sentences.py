@@ -43,7 +43,7 @@ def test_a_bar_stands_wherever_a_sentence_ends(text: str) -> None:
     assert sentences(text.replace(" | ", " ").replace("|", "")) == expected
 
 
-@given(st.text() | st.text(alphabet="aA1 .!?…。\"”)\n\t-(", max_size=60))
+@given(st.text() | st.text(alphabet='aA1 .!?…。"”)\n\t-(', max_size=60))
 def test_sentences_hold_all_but_the_space_between_them(text: str) -> None:
     reached = 0
     for start, end in split(text):
@@ -57,6 +57,6 @@ def test_sentences_hold_all_but_the_space_between_them(text: str) -> None:
 @pytest.mark.parametrize(
     "piece", [".", "?!", ".'", " ", "\n", "\n ", "。", "1. ", "a. ", "Mr. ", ".\n", "x", "((", ".)"], ids=repr
 )
-def test_text_made_of_one_thing_a_million_times_is_no_trap(piece: str) -> None:
-    text = piece * (1_000_000 // len(piece)) + "x"
+def test_text_made_of_one_thing_over_and_over_is_no_trap(piece: str) -> None:
+    text = piece * (200_000 // len(piece)) + "x"
     assert sum(end - start for start, end in split(text)) <= len(text)

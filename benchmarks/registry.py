@@ -1,0 +1,70 @@
+"""The benchmarks by name: what each measures and where it stands; nothing heavy is imported before one is run."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run: `quick` takes a small part of the data, to see that all works; `out` is the folder of the results."""
+
+    quick: bool = False
+    out: Path = RESULTS
+
+
+Run: TypeAlias = Callable[[Options], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One benchmark: `place` is `module:function`; `in_all` says whether `all` runs it."""
+
+    what: str
+    place: str
+    in_all: bool = True
+
+    def load(self) -> Run:
+        """The function that runs it."""
+        module, _, function = self.place.partition(":")
+        run: Run = getattr(importlib.import_module(module), function)
+        return run
+
+
+BENCHMARKS = {
+    "ingest_speed": Benchmark("Ingestion end to end against a bare encoder", "benchmarks.ingest_speed:run"),
+    "langchain_way": Benchmark(
+        "Files to a saved, searched store: ours and LangChain's tutorial", "benchmarks.langchain_way:run"
+    ),
+    "latency": Benchmark("A warm question to its first sentence, beside LangChain's retriever", "benchmarks.latency:run"),
+    "retrieval": Benchmark("What dense, keyword and fused search find", "benchmarks.retrieval:run"),
+    "answers": Benchmark("Share answered right and refused, with and without the source", "benchmarks.answers:run"),
+    # What defaults were chosen by: slow, and to be run again only when one is in question.
+    "batch_tokens": Benchmark(
+        "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False
+    ),
+    "chunk_size": Benchmark("How large a chunk should be", "benchmarks.retrieval:chunk_size", False),
+    "calibrate": Benchmark("The confidence at which an answer is given", "benchmarks.calibrate:run", False),
+}
+
+
+def chosen(names: list[str]) -> list[str]:
+    """The names to run, each once: `all` (also where there is none) stands for those that belong to it.
+
+    Raises ValueError for a name that is not there.
+    """
+    expanded = [each for name in names or ["all"] for each in (in_all() if name == "all" else [name])]
+    for name in expanded:
+        if name not in BENCHMARKS:
+            raise ValueError(f"There is no benchmark {name!r}; there are: all, {', '.join(BENCHMARKS)}.")
+    return list(dict.fromkeys(expanded))
+
+
+def in_all() -> list[str]:
+    return [name for name, benchmark in BENCHMARKS.items() if benchmark.in_all]

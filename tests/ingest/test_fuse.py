@@ -1,0 +1,45 @@
+"""Two rankings made one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.fuse import fuse
+
+RANKINGS = st.lists(st.tuples(st.integers(0, 30), st.floats(-1, 50)), unique_by=lambda pair: pair[0])
+
+
+def test_each_score_counts_by_its_share_of_the_best() -> None:
+    dense = [(1, 0.8), (2, 0.4)]
+    keyword = [(2, 10.0), (3, 5.0)]
+    fused = fuse(dense, keyword, keyword_weight=0.4)
+    assert [i for i, _ in fused] == [2, 1, 3]
+    assert [score for _, score in fused] == pytest.approx([0.6 * 0.5 + 0.4, 0.6, 0.4 * 0.5])
+
+
+def test_what_both_find_is_ahead_of_what_one_finds() -> None:
+    assert [i for i, _ in fuse([(1, 0.9), (2, 0.88)], [(3, 9.0), (2, 8.8)])] == [2, 1, 3]
+
+
+def test_one_ranking_alone_keeps_its_order() -> None:
+    ranking = [(5, 0.9), (3, 0.5), (4, 0.1)]
+    assert [i for i, _ in fuse(ranking, [])] == [i for i, _ in fuse([], ranking)] == [5, 3, 4]
+    assert fuse([], []) == []
+
+
+def test_equal_scores_come_in_the_order_of_ids() -> None:
+    assert [i for i, _ in fuse([(9, 0.5), (2, 0.5), (4, 0.5)], [])] == [2, 4, 9]
+
+
+def test_what_points_the_other_way_counts_nothing() -> None:
+    assert fuse([(1, -0.2), (2, -0.1)], [(3, 2.0)], keyword_weight=0.5) == [(3, 0.5), (1, 0.0), (2, 0.0)]
+
+
+@given(RANKINGS, RANKINGS)
+def test_any_two_rankings(dense: list[tuple[int, float]], keyword: list[tuple[int, float]]) -> None:
+    fused = fuse(dense, keyword)
+    assert sorted(i for i, _ in fused) == sorted({i for i, _ in dense + keyword})
+    assert all(0 <= score <= 1.000001 for _, score in fused)
+    assert fused == sorted(fused, key=lambda pair: (-pair[1], pair[0]))
