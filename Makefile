@@ -30,7 +30,7 @@ test: ## every check and every test, as CI runs them
 	@$(SETUP) dev
 	@sh scripts/chromium.sh >/dev/null
 	@$(MAKE) --no-print-directory check
-	CHROMIUM="$$(sh scripts/chromium.sh)" $(BIN)/pytest -q -n $(JOBS) tests $(PYTEST_ARGS)
+	CHROMIUM="$$(sh scripts/chromium.sh)" $(BIN)/pytest -q -n $(JOBS) --dist loadfile tests $(PYTEST_ARGS)
 
 check: ## format, lint and types
 	@$(SETUP) dev
@@ -53,7 +53,7 @@ bench: ## measure speed and quality into benchmarks/
 
 soak: ## the long runs: kills, faults and load by the hundred
 	@$(SETUP) dev
-	RAG_BOT_SOAK=1 $(BIN)/pytest -q -n $(JOBS) tests -m soak $(PYTEST_ARGS)
+	RAG_BOT_SOAK=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile tests -m soak $(PYTEST_ARGS)
 
 clean: ## remove .venv, the demo's index and what the tools cached
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

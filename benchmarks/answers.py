@@ -124,12 +124,12 @@ def _ask(
     there: bool,
 ) -> Iterator[Asked]:
     with Index.open(home, embedder=embedder) as index:
-        find = EvidenceFinder(index.terms, index.idf, index.sentence_cosines)
+        find = EvidenceFinder(index.terms, index.idf, index.sentence_cosines, index.text)
         for question in questions:
             standalone = Standalone(question.text, question.text)
             hits = index.search(question.text, PASSAGES, vector=vectors[question.id])
-            evidence = find(standalone, hits, vectors[question.id])
             weights = find.weights(standalone)
+            evidence = find(standalone, weights, hits, vectors[question.id])
             chosen = choose(evidence)
             gold = {str(names[i]) for i in question.relevant}
             right = any(

@@ -84,7 +84,7 @@ WORK: Mapping[str, Callable[[str, str], dict[str, float]]] = {
 
 def run_child(work: str, source: Path, target: Path) -> dict[str, Any]:
     """Do `work` in a fresh process; its figures, `wall_s` from its start to its end, and `peak_mb` of it and its children."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONUTF8": "1", "TOKENIZERS_PARALLELISM": "true"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONUTF8": "1", "PYTHONWARNINGS": "ignore::DeprecationWarning"}
     command = [sys.executable, "-m", "benchmarks.children", work, str(source), str(target)]
     began = time.perf_counter()
     child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)

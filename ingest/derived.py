@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shutil
@@ -13,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.embedder import Vectors
-from ingest.keywords import KeywordIndex
+from ingest.keywords import KeywordIndex, inverse_frequency
 from ingest.manifest import NAME, Artifact, Manifest, check, hash_file, sync_folder
 from ingest.store import Store
 from ingest.types import Chunk
 from ingest.vectors import VectorIndex
 
 _GENERATION = re.compile(r"(?:vectors|keywords)-(\d{6,})")
+_LONGEST_HEADER = 2_000  # characters
 _NO_ARTIFACT = Artifact("", {}, 0, 0)
 
 
@@ -30,14 +30,17 @@ class Derived:
     """
 
     def __init__(self, folder: Path, store: Store, dimension: int, *, writable: bool) -> None:
-        self.notes: list[str] = []
         self._folder, self._store, self._dimension = folder, store, dimension
         self._lock = threading.Lock()
-        self._version = store.version
-        self._epoch = store.meta("epoch") or ""
-        self.manifest = self._read_manifest(writable)
-        self._vectors = self._load_vectors(writable)
-        self._keywords = self._load_keywords(writable)
+        while True:
+            self.notes: list[str] = []
+            self._version, self._stamp = store.version, _stamp(folder / NAME)
+            self._epoch = store.meta("epoch") or ""
+            self.manifest = self._read_manifest(writable)
+            self._vectors = self._load_vectors(writable)
+            self._keywords = self._load_keywords(writable)
+            if not (self.notes and self.outdated()):
+                break  # else these files were not damaged: a writer has put newer ones in their place meanwhile
         self._recent_vectors = VectorIndex(dimension)
         self._recent_keywords = KeywordIndex()
         self._recent_until = [self.manifest.vectors.last_chunk, self.manifest.keywords.last_chunk]
@@ -55,38 +58,35 @@ class Derived:
     def keyword(self, query: str, k: int) -> list[tuple[int, float]]:
         """The `k` best chunks by BM25 as (chunk id, score), best first."""
         with self._lock:
-            removed, recent = self._removed, self._recent_keywords.search(query, k, self._removed)
+            removed, recent = self._removed, []
+            if len(self._recent_keywords):
+                recent = self._recent_keywords.search(query, k, removed, self.idf(self.terms(query)))
         return _best(self._keywords.search(query, k, removed) + recent, k)
-
-    def cosines(self, vector: Vectors, ids: set[int]) -> dict[int, float]:
-        """The cosines of a unit vector to those of chunks that stand in the index."""
-        with self._lock:
-            recent = self._recent_vectors.scores(vector, ids)
-        return self._vectors.scores(vector, ids - recent.keys()) | recent
 
     def terms(self, text: str) -> list[str]:
         """The terms that BM25 knows a text by."""
         return self._keywords.terms(text)
 
     def idf(self, terms: Collection[str]) -> dict[str, float]:
-        """BM25's inverse document frequency of each term: ln(1 + (N - n + .5) / (n + .5))."""
+        """BM25's inverse document frequency of each term."""
         total = len(self._keywords) + len(self._recent_keywords)
         counts = {t: self._keywords.document_frequency(t) + self._recent_keywords.document_frequency(t) for t in terms}
-        return {term: math.log(1 + (total - min(n, total) + 0.5) / (n + 0.5)) for term, n in counts.items()}
+        return {term: inverse_frequency(total, n) for term, n in counts.items()}
 
     @property
     def kind(self) -> str:
         return self._vectors.kind
 
     def stale(self) -> bool:
-        """Whether the store has changed since this looked."""
-        return self._store.version != self._version
+        """Whether the store has changed since this looked, or something has been published."""
+        return self._store.version != self._version or _stamp(self._folder / NAME) != self._stamp
 
     def refresh(self) -> None:
         """Take in what the store got since."""
         with self._lock:
-            self._version = self._store.version
+            version, stamp = self._store.version, _stamp(self._folder / NAME)
             self._catch_up()
+            self._version, self._stamp = version, stamp
 
     def outdated(self) -> bool:
         """Whether something newer has been published, or everything embedded anew: then this must be loaded again."""
@@ -99,11 +99,11 @@ class Derived:
         return manifest is not None and manifest.generation > self.manifest.generation
 
     def _catch_up(self) -> None:
-        ids: list[int] = []
         for ids, vectors in self._store.vectors(self._recent_until[0], self._dimension):
             self._recent_vectors.add(ids, vectors)
-        self._recent_until[0] = ids[-1] if ids else self._recent_until[0]
-        rows = list(keyword_texts(self._store, self._recent_until[1]))
+            self._recent_until[0] = ids[-1]
+        with self._store.snapshot():
+            rows = list(keyword_texts(self._store, self._recent_until[1]))
         if rows:
             self._recent_keywords.update(rows)
             self._recent_until[1] = rows[-1][0]
@@ -116,6 +116,13 @@ class Derived:
             found = Manifest.read(self._folder)
         except (ValueError, TypeError, KeyError) as error:
             self._set_aside(NAME, str(error), writable)
+            found = None
+        else:
+            if not found and self._store.counts()[2]:
+                self._set_aside(NAME, "it is missing", writable)
+        if found and max(found.vectors.last_chunk, found.keywords.last_chunk) > self._store.counts()[2]:
+            # A store put back from an older copy would give the numbers of lost chunks to new ones.
+            self._set_aside(NAME, "it is ahead of the store", writable)
             found = None
         if found and found.epoch == self._epoch:
             return found
@@ -152,11 +159,13 @@ class Derived:
 
     def _set_aside(self, name: str, fault: str, writable: bool) -> None:
         """Keep a damaged file under another name, so that nothing is lost, and say so."""
-        path, done = self._folder / name, "its content is read from the store instead"
-        if writable and path.exists():
-            kept = f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{time.monotonic_ns() % 10**6}-{name}"
-            path.rename(self._folder / kept)
-            done = f"it is kept as {kept} and built again from the store"
+        path, done = self._folder / name, "what it held is read from the store instead"
+        if writable:
+            done = "it is built again from the store"
+            if path.exists():
+                kept = f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{time.monotonic_ns() % 10**6}-{name}"
+                path.rename(self._folder / kept)
+                done = f"it is kept as {kept} and built again from the store"
         self.notes.append(f"{name} is damaged ({fault}): {done}.")
 
     # --- publishing (the caller holds the writer's lock)
@@ -172,17 +181,25 @@ class Derived:
         return them loaded. `whole` builds the keywords anew instead of adding to them."""
         removed = self._store.removed()
         generation = self._next_generation()
-        manifest = Manifest(
-            generation,
-            self._epoch,
-            embedder,
-            fingerprint,
-            self._dimension,
-            self._write_vectors(f"vectors-{generation:06d}.faiss"),
-            self._write_keywords(f"keywords-{generation:06d}", removed, whole=whole),
-        )
-        sync_folder(self._folder)
-        manifest.write(self._folder)
+        vectors, keywords = f"vectors-{generation:06d}.faiss", f"keywords-{generation:06d}"
+        self._clean(self.manifest)  # what a process that died left behind
+        try:
+            manifest = Manifest(
+                generation,
+                self._epoch,
+                embedder,
+                fingerprint,
+                self._dimension,
+                self._write_vectors(vectors),
+                self._write_keywords(keywords, removed, whole=whole),
+            )
+            sync_folder(self._folder)
+            manifest.write(self._folder)
+        except BaseException:
+            (self._folder / vectors).unlink(missing_ok=True)
+            (self._folder / f"{NAME}.new").unlink(missing_ok=True)
+            shutil.rmtree(self._folder / keywords, ignore_errors=True)
+            raise
         self._store.forget_removed(removed)
         self._clean(manifest)
         return Derived(self._folder, self._store, self._dimension, writable=True)
@@ -203,7 +220,7 @@ class Derived:
         folder, old = self._folder / name, self.manifest.keywords
         folder.mkdir()
         after = 0
-        if old.name and not whole:
+        if old.name and not whole and check(self._folder, old) is None:
             _copy_keywords(self._folder / old.name, folder)
             after = old.last_chunk
         index = KeywordIndex(folder)
@@ -233,7 +250,20 @@ def keyword_texts(store: Store, after: int) -> Iterator[tuple[int, str]]:
 
 
 def _header(store: Store, document_id: str, chunk: Chunk) -> str:
-    return store.text(document_id, *chunk.header) if chunk.header and chunk.header[0] < chunk.start else ""
+    """The header of the table that a chunk is a later part of; of a very wide one the beginning, since each chunk has it."""
+    if not chunk.header or chunk.header[0] >= chunk.start:
+        return ""
+    start, end = chunk.header
+    return store.text(document_id, start, min(end, start + _LONGEST_HEADER))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What differs once a file was replaced."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _best(found: list[tuple[int, float]], k: int) -> list[tuple[int, float]]:

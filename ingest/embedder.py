@@ -126,15 +126,17 @@ class SentenceTransformerEmbedder:
         self.fingerprint = _fingerprint(model)
         self.dimension = int(model.get_embedding_dimension() or 0)
         special = model.tokenizer.num_special_tokens_to_add(pair=False)
-        self.max_tokens = int(model.max_seq_length or 512) - special
+        prompts = model.prompts or {}
+        asked = next((name for name in ("document", "passage", "corpus") if name in prompts), model.default_prompt_name)
+        self._document_prompt: str = (prompts.get(asked) or "") if asked else ""
+        prompt = len(model.tokenizer(self._document_prompt, add_special_tokens=False)["input_ids"])
+        self.max_tokens = int(model.max_seq_length or 512) - special - prompt
         quick = _made_for_bf16(self.device)
         if precision == "bf16" or (precision == "auto" and quick):
             model.bfloat16()
         # Padding is what a batch of mixed lengths wastes: texts are sorted, and a batch holds about this many tokens,
         # measured best among 1,024 to 16,384 on CPUs with AMX and without (benchmarks/ingest_speed.py).
         self.batch_tokens = 65_536 if self.device == "cuda" else 4096 if quick else 2048
-        prompts = model.prompts or {}
-        self._document_prompt: str = next((prompts[p] or "" for p in ("document", "passage", "corpus") if prompts.get(p)), "")
         self._model = model
         self._lock = threading.Lock()
 
@@ -149,6 +151,7 @@ class SentenceTransformerEmbedder:
         # Günther et al. 2024): it knows its context, and costs no second pass.
         passages = np.zeros((len(texts), self.dimension), dtype=np.float32)
         sentences: list[Vectors] = [np.zeros((0, self.dimension), dtype=np.float32)] * len(texts)
+        texts = _encodable(texts)
         for batch in self._batches(texts):
             some = [texts[i] for i in batch]
             with self._lock:
@@ -165,11 +168,12 @@ class SentenceTransformerEmbedder:
         if not texts:
             return []
         with self._lock:
-            tokens = self._model.tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False)
+            tokens = self._model.tokenizer(_encodable(texts), add_special_tokens=False, truncation=False, verbose=False)
         return [len(ids) for ids in tokens["input_ids"]]
 
     def _embed(self, texts: Sequence[str], encode: Callable[..., Any]) -> Vectors:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        texts = _encodable(texts)
         for batch in self._batches(texts):
             with self._lock:  # for each batch, so that a question needn't wait for a whole ingestion
                 rows = encode([texts[i] for i in batch], batch_size=len(batch), show_progress_bar=False, convert_to_tensor=True)
@@ -192,6 +196,11 @@ class SentenceTransformerEmbedder:
             return_offsets_mapping=True,
         )
         return [np.maximum(np.asarray(o) - len(self._document_prompt), 0) for o in encoded["offset_mapping"]]
+
+
+def _encodable(texts: Sequence[str]) -> list[str]:
+    """The texts with a question mark for each lone surrogate: no tokenizer takes those, but a question may hold one."""
+    return [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
 
 
 def _pooled(tokens: Vectors, places: npt.NDArray[np.int64], spans: Sequence[Span]) -> Vectors:
@@ -220,8 +229,10 @@ def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 def _fingerprint(model: SentenceTransformer) -> str:
-    """A digest of every weight's name and shape and of 64 of its numbers: quick, and another model never has the same."""
-    digest = hashlib.sha256()
+    """A digest of pooling, prompts, every weight's name and shape and 64 of its numbers: quick, and another model never
+    has the same."""
+    pooling = [str(getattr(module, "pooling_mode", "")) for module in model]
+    digest = hashlib.sha256(f"{pooling}{sorted((model.prompts or {}).items())}".encode())
     for name, weight in sorted(model.state_dict().items()):
         flat = weight.detach().reshape(-1)
         sample = flat[:: max(1, flat.numel() // 64)][:64].float().cpu().numpy()

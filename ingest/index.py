@@ -8,15 +8,17 @@ import os
 import secrets
 import threading
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from ingest.derived import Derived
 from ingest.embedder import Embedded, Embedder, Vectors, load_embedder
-from ingest.errors import EmbedderMismatch, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
+from ingest.errors import EmbedderMismatch, IndexDamaged, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
 from ingest.fuse import fuse
 from ingest.lock import WriteLock
-from ingest.manifest import Manifest, check, hash_file
+from ingest.manifest import NAME as MANIFEST
+from ingest.manifest import Manifest, check, hash_file, sync_folder
 from ingest.settings import IngestSettings
 from ingest.store import Store
 from ingest.types import Chunk, Document, DocumentInfo, Hit, LedgerEntry, Mode
@@ -48,7 +50,7 @@ class Index:
         self.notes: list[str] = list(derived.notes)
         self._store, self._derived, self._lock = store, derived, lock
         self._embedder, self._precision = embedder, precision
-        self._loading = threading.Lock()
+        self._loading, self._refreshing = threading.Lock(), threading.Lock()
 
     @classmethod
     def open(
@@ -76,6 +78,7 @@ class Index:
         lock = WriteLock(path) if write else None
         store: Store | None = None
         try:
+            _check_not_emptied(path)
             store = Store(path / STORE, write=write)
             embedder = _matching_embedder(store, settings, embedder)
             dimension = int(store.meta("dimension") or 0)
@@ -150,17 +153,19 @@ class Index:
 
     def refresh(self) -> bool:
         """Notice what another process wrote; True if something changed."""
-        derived = self._derived
-        if not derived.stale():
+        if not self._derived.stale():
             return False
-        if derived.outdated():
-            self._derived = Derived(self.path, self._store, self.dimension, writable=False)
-            with self._loading:
-                if self._embedder and self._embedder.fingerprint != self._store.meta("fingerprint"):
-                    self._embedder = None
-        else:
-            derived.refresh()
-        return True
+        with self._refreshing:  # one thread loads what is new, the others wait for it
+            if not self._derived.stale():
+                return True
+            if self._derived.outdated():
+                self._derived = Derived(self.path, self._store, self.dimension, writable=False)
+                with self._loading:
+                    if self._embedder and self._embedder.fingerprint != self._store.meta("fingerprint"):
+                        self._embedder = None
+            else:
+                self._derived.refresh()
+            return True
 
     def embed_query(self, query: str) -> Vectors:
         """The unit vector of a question, shape (dimension,)."""
@@ -175,7 +180,9 @@ class Index:
         dense: list[tuple[int, float]] = []
         keyword: list[tuple[int, float]] = []
         if mode != "keyword" and query.strip():
-            dense = derived.dense(self.embed_query(query) if vector is None else vector, depth)
+            if vector is None or vector.shape[-1] != self.dimension:  # embedded before all was embedded anew
+                vector = self.embed_query(query)
+            dense = derived.dense(vector, depth)
         if mode != "dense":
             keyword = derived.keyword(query, depth)
         ranked = fuse(dense, keyword) if mode == "hybrid" else dense + keyword
@@ -189,14 +196,14 @@ class Index:
         # A chunk that was removed a moment ago is passed over: look at a few more than asked for.
         for at in range(0, len(ranked), k):
             some = ranked[at : at + k]
-            found = self._store.chunks([i for i, _ in some])
-            for i, score in some:
-                if i not in found or len(hits) == k:
-                    continue
-                owner, chunk = found[i]
-                if owner not in documents:
+            with self._store.snapshot():
+                found = self._store.chunks([i for i, _ in some])
+                for owner in {owner for owner, _ in found.values()} - documents.keys():
                     documents[owner] = self._store.document(owner)
-                hits.append(Hit(documents[owner], chunk, score, dense.get(i), keyword.get(i)))
+            for i, score in some:
+                if i in found and len(hits) < k:
+                    owner, chunk = found[i]
+                    hits.append(Hit(documents[owner], chunk, score, dense.get(i), keyword.get(i)))
             if len(hits) == k:
                 break
         return hits
@@ -239,7 +246,7 @@ class Index:
     def original(self, document_id: str) -> Path:
         """The file that a document was made from. Raises DocumentNotFound, or SourceError if it is gone or has changed."""
         info = self._store.document(document_id)
-        kept = self.path / FILES / document_id
+        kept = self.path / FILES / _kept(document_id, info.sha256)
         if kept.is_file():
             return kept
         source = Path(info.source)
@@ -266,7 +273,7 @@ class Index:
             "dimension": self.dimension,
             "vector_index": self._derived.kind,
             "device": device(),
-            "bytes": sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file() and not p.is_symlink()),
+            "bytes": _size(self.path),
             "version": self.version,
         }
 
@@ -290,27 +297,40 @@ class Index:
 
     def add(self, document: Document, chunks: Sequence[Chunk], embedded: Embedded) -> LedgerEntry:
         """Put a document in place of what its source had before; durable when this returns, found at once."""
-        return self._writable().add(document, chunks, embedded)
+        entry = self._writable().add(document, chunks, embedded)
+        self._drop_originals(document.id, keep=_kept(document.id, document.sha256))
+        return entry
 
     def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out. Raises DocumentNotFound."""
         entry = self._writable().remove(document_id)
-        (self.path / FILES / document_id).unlink(missing_ok=True)
+        self._drop_originals(document_id, keep="")
         return entry
 
-    def keep_original(self, document_id: str, data: bytes) -> None:
-        """Keep the file of a document that has no place of its own on this machine (an upload)."""
+    def keep_original(self, document: Document, data: bytes) -> None:
+        """Keep the file of a document that has no place of its own on this machine (an upload), beside the one of its
+        former version: `add` takes that away."""
         folder = self.path / FILES
         _make_folder(folder)
-        temporary = folder / f"{document_id}.new"
+        name = _kept(document.id, document.sha256)
+        temporary = folder / f"{name}.new"
         try:
-            temporary.write_bytes(data)
-            temporary.replace(folder / document_id)
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(folder / name)
+            sync_folder(folder)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise StorageFull(
                 f"The file can't be kept in {folder}: {error.strerror}.", "Free some space and try again."
             ) from error
+
+    def _drop_originals(self, document_id: str, *, keep: str) -> None:
+        for path in (self.path / FILES).glob(f"{document_id}-*"):
+            if path.name != keep:
+                path.unlink(missing_ok=True)
 
     def record(self, entry: LedgerEntry) -> None:
         """A ledger line for a file that changed nothing."""
@@ -371,7 +391,37 @@ def _matching_embedder(store: Store, settings: IngestSettings, embedder: Embedde
             f"Leave RAG_BOT_EMBEDDER out, or embed everything anew: "
             f"ingest rebuild --embedder {settings.embedder} --index {store.path.parent}",
         )
+    if embedder and embedder.fingerprint != store.meta("fingerprint"):
+        raise EmbedderMismatch(
+            f"The index {store.path.parent} was made with the embedder {made_with!r}, not with the {embedder.name!r} given.",
+            "Leave the embedder out: the index picks its own.",
+        )
     return embedder
+
+
+def _check_not_emptied(path: Path) -> None:
+    """An empty file is a new store to SQLite; where something was published from it, it is one that was lost."""
+    store = path / STORE
+    if store.exists() and store.stat().st_size == 0 and (path / MANIFEST).exists():
+        raise IndexDamaged(
+            f"The store {store} is empty, but it had documents.",
+            "Restore it from a copy, or ingest the documents again into a new folder.",
+        )
+
+
+def _kept(document_id: str, sha256: str) -> str:
+    """The name under which the index keeps an upload's file."""
+    return f"{document_id}-{sha256[:16]}"
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in a folder; a writer may take some away meanwhile."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file() and not path.is_symlink():
+                total += path.stat().st_size
+    return total
 
 
 def _make_folder(path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import math
+import os
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import tantivy
 
@@ -35,11 +38,32 @@ def _schema() -> tantivy.Schema:
     return builder.build()
 
 
+def inverse_frequency(texts: int, holding: int) -> float:
+    """How rare a term is that so many of the texts hold, as BM25 weighs it."""
+    return math.log(1 + (max(texts - holding, 0) + 0.5) / (holding + 0.5))
+
+
+def _lockable(folder: Path) -> bool:
+    return all(os.access(path, os.W_OK) for path in (folder, *folder.glob(".tantivy-*.lock")))
+
+
+def _linked(folder: Path, place: Path) -> Path:
+    """The same index at a place where tantivy can make the lock file that it wants even for reading."""
+    for path in folder.iterdir():
+        if path.suffix != ".lock":
+            (place / path.name).symlink_to(path.absolute())
+    return place
+
+
 class KeywordIndex:
     """Texts by number, in a folder or (without one) in memory. One writer; a search sees what was last committed."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._schema = _schema()
+        self._links: TemporaryDirectory[str] | None = None
+        if folder and not _lockable(folder):
+            self._links = TemporaryDirectory(prefix="rag-bot-")
+            folder = _linked(folder, Path(self._links.name))
         self._index = tantivy.Index(self._schema, path=str(folder) if folder else None)
         self._analyzer = _analyzer()
         self._index.register_tokenizer(_TOKENIZER, self._analyzer)
@@ -75,15 +99,26 @@ class KeywordIndex:
         """In how many texts a term occurs."""
         return int(self._searcher.doc_freq(TEXT, term))
 
-    def search(self, query: str, k: int, without: Collection[int] = ()) -> list[tuple[int, float]]:
-        """The `k` best as (id, BM25 score), best first, passing over `without`. A query without words finds nothing."""
+    def search(
+        self, query: str, k: int, without: Collection[int] = (), idf: Mapping[str, float] | None = None
+    ) -> list[tuple[int, float]]:
+        """The `k` best as (id, BM25 score), best first, passing over `without`. A query without words finds nothing.
+
+        `idf`, of each term, takes the place of this index's own, so that its scores compare with those of a larger one.
+        """
         terms = list(dict.fromkeys(self.terms(query)))[:_MAX_TERMS]
         wanted = min(len(self), k + len(without))
         if not terms or not wanted:
             return []
-        clauses = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, TEXT, term, "freq")) for term in terms]
+        clauses = [(tantivy.Occur.Should, self._clause(term, idf)) for term in terms]
         searcher = self._searcher
         found = searcher.search(tantivy.Query.boolean_query(clauses), wanted, count=False).hits
         ids = searcher.fast_field_values(ID, [address for _, address in found])
         pairs = [(int(i), float(score)) for i, (score, _) in zip(ids, found, strict=True) if i is not None]
         return [(i, score) for i, score in pairs if i not in without][:k]
+
+    def _clause(self, term: str, idf: Mapping[str, float] | None) -> tantivy.Query:
+        query = tantivy.Query.term_query(self._schema, TEXT, term, "freq")
+        if idf is None:
+            return query
+        return tantivy.Query.boost_query(query, idf[term] / inverse_frequency(len(self), self.document_frequency(term)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import queue
 import threading
@@ -14,18 +15,19 @@ from typing import Protocol, Self, TypeVar
 
 from ingest.chunker import Chunker
 from ingest.embedder import embed_in_steps
-from ingest.errors import DocumentError, EmptyDocument, SourceError, TooLarge
+from ingest.errors import DocumentError, EmptyDocument, IngestError, SourceError, TooLarge
 from ingest.index import Index, document_id
-from ingest.sources.files import Found
+from ingest.sources.files import Found, source_of
 from ingest.types import Chunk, Document, LedgerEntry, Parsed, Progress, Report, Span
 
 ProgressCallback = Callable[[Progress], None]
 Find = Callable[[Sequence[Path]], Iterable[Found]]
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 _BATCH_CHUNKS = 256  # chunks embedded between two looks at progress; large enough to sort by length
 _PUBLISH_SECONDS = 60.0  # so that a search of an index that is being filled has little beside the published files
-_AHEAD = 32  # documents parsed and chunked while others are embedded
+_AHEAD = 8  # documents parsed and chunked while others are embedded
 
 
 class Parse(Protocol):
@@ -81,7 +83,7 @@ class Pipeline:
     def add(self, paths: Sequence[Path], progress: ProgressCallback | None = None) -> Report:
         """Take in files, and folders with all below them. One that fails is told in the report; the rest go on."""
         began = time.monotonic()
-        run = self._take_in(list(self._find(paths)), progress)
+        run = self._take_in(self._found(paths), progress)
         self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began, tuple(self.index.notes))
 
@@ -94,8 +96,9 @@ class Pipeline:
         root = os.path.abspath(folder)
         if not os.path.isdir(root) or not os.access(root, os.R_OK | os.X_OK):
             raise SourceError(f"The folder {root} can't be read: nothing was changed.", "Check that it is there and mounted.")
-        found = list(self._find([folder]))
-        known = [info for info in self.index.documents() if info.source.startswith(root.rstrip(os.sep) + os.sep)]
+        found = self._found([folder])
+        below = source_of(root).rstrip(os.sep) + os.sep
+        known = [info for info in self.index.documents() if info.source.startswith(below)]
         if known and not any(file.error is None for file in found):
             raise SourceError(
                 f"The folder {root} has no readable file in it, but the index has {len(known)} documents from it: "
@@ -116,7 +119,7 @@ class Pipeline:
         source = f"upload:{name}"
         prepared = self._prepare_bytes(source, name, data)
         if prepared.document:
-            self.index.keep_original(prepared.document.id, data)
+            self.index.keep_original(prepared.document, data)
         run = _Run(1, None)
         self._embed([prepared], run)
         self.index.publish()
@@ -151,6 +154,14 @@ class Pipeline:
         self.close()
 
     # --- the steps, in order
+
+    def _found(self, paths: Sequence[Path]) -> list[Found]:
+        """The files at and below `paths`, but for those of the index itself, which may lie among them."""
+        own = os.path.join(os.path.realpath(self.index.path), "")
+        for path in paths:
+            if os.path.join(os.path.realpath(path), "").startswith(own):
+                raise SourceError(f"{path} is in the folder of the index itself.", "Choose another folder with --index.")
+        return [file for file in self._find(paths) if not os.path.realpath(file.path).startswith(own)]
 
     def _take_in(self, found: Sequence[Found], progress: ProgressCallback | None) -> _Run:
         run = _Run(len(found), progress)
@@ -187,6 +198,11 @@ class Pipeline:
                 raise EmptyDocument("holds no text")
         except DocumentError as error:
             return self._failed(source, str(error))
+        except IngestError:
+            raise
+        except Exception as error:  # a fault of ours: this file's line says so, and the rest go on
+            _log.exception("%s could not be prepared", source)
+            return self._failed(source, f"could not be prepared ({type(error).__name__}: {error})")
         return prepared
 
     def _chunked(self, document: Document) -> Prepared:

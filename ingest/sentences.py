@@ -12,7 +12,7 @@ from ingest.types import Chunk, Span
 # takes no longer than another.
 _END = re.compile(
     r"""(?P<hard>\n[ \t]*(?:\n\s*)+ | \n(?=[ \t]*(?:[-*•‣▪◦–]|\(?\d{1,3}[.)]|\(?[a-z][.)])[ \t]))
-      | (?P<wide>[。！？]+[」』”’）]*)
+      | (?P<wide>[。！？]+[」』”’）]* | [؟۔।॥]+(?=\s))
       | (?<![.!?…])(?P<mark>[.!?…]++)(?P<close>["'”’»)\]]*+)(?=\s)""",
     re.VERBOSE,
 )

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from ingest.embedder import Embedded, Vectors
-from ingest.errors import DocumentNotFound, IndexDamaged, IndexReadOnly, StorageFull, StoreError
+from ingest.errors import DocumentNotFound, IndexBusy, IndexDamaged, IndexMissing, IndexReadOnly, StorageFull, StoreError
 from ingest.types import Block, Chunk, Document, DocumentInfo, LedgerEntry
 
 SCHEMA_VERSION = 1
 PIECE = 65_536  # characters; a text is kept in pieces, so that a passage of a huge document is read without the rest
 
+_DISK_FULL = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
 _SCALE = 127.0  # sentences' vectors only order sentences: a byte a number will do
 
 _SCHEMA = """
@@ -62,7 +63,8 @@ class Store:
         self.path = path
         self.writable = write
         self._lock = threading.RLock()
-        self._db = _connect(path, write=write)
+        self._signature = _signature(path)
+        self._db, self._frozen = _connect(path, write=write)
         try:
             self._prepare()
         except sqlite3.Error as error:
@@ -74,6 +76,8 @@ class Store:
         if version == 0 and self.writable:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version == 0:
+            raise IndexMissing(f"The index {self.path.parent} is empty.", "Fill it with: ingest add PATH")
         elif version != SCHEMA_VERSION:
             raise IndexDamaged(
                 f"The store {self.path} has format {version}, this program reads format {SCHEMA_VERSION}.",
@@ -86,7 +90,28 @@ class Store:
         with self._lock:
             self._db.close()
 
+    def _reconnect(self) -> None:
+        """SQLite reads a store whose folder can't be written to as if nobody ever changed it: after a change, anew."""
+        with self._lock:
+            self._signature = _signature(self.path)
+            former = self._db
+            self._db, self._frozen = _connect(self.path, write=False)
+            former.close()
+
     # --- reading
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read inside is of one moment, whatever another process writes meanwhile."""
+        with self._lock:
+            if self.writable or self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
 
     def meta(self, key: str) -> str | None:
         row = self._row("SELECT value FROM meta WHERE key = ?", key)
@@ -94,6 +119,8 @@ class Store:
 
     @property
     def version(self) -> int:
+        if False and _signature(self.path) != self._signature:
+            self._reconnect()
         return int(self.meta("version") or 0)
 
     def documents(self) -> list[DocumentInfo]:
@@ -263,21 +290,29 @@ class Store:
 
     def forget_removed(self, ids: Iterable[int]) -> None:
         """These chunks stand in no published file any more."""
-        with self._transaction() as db:
+        with self._transaction(change=True) as db:
             db.executemany("DELETE FROM removed WHERE chunk_id = ?", ((i,) for i in ids))
 
     def replace_with(self, other: Path) -> None:
         """Take over all that another store holds, in one transaction; the version goes on rising."""
-        version = self.version
-        source = _connect(other, write=False)
+        source, _ = _connect(other, write=True)
         try:
+            # The history goes on in the new store; then all of it comes over at once.
+            source.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [("version", str(self.version + 1))])
+            source.execute("DELETE FROM ledger")
+            history = self._rows("SELECT at, source, document_id, status, reason, chunks FROM ledger ORDER BY id")
+            source.executemany(
+                "INSERT INTO ledger (at, source, document_id, status, reason, chunks) VALUES (?, ?, ?, ?, ?, ?)", history
+            )
+            source.executemany(
+                "UPDATE documents SET added_at = ? WHERE id = ?", self._rows("SELECT added_at, id FROM documents")
+            )
             with self._lock:
                 source.backup(self._db)
         except sqlite3.Error as error:
             raise _translated(error, self.path) from error
         finally:
             source.close()
-        self.set_meta(version=str(version + 1))
 
     def _drop(self, document_id: str) -> bool:
         self._db.execute("INSERT OR IGNORE INTO removed SELECT id FROM chunks WHERE document_id = ?", (document_id,))
@@ -361,8 +396,14 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
-    """Open for writing; or for reading, also where the folder itself can't be written to."""
+def _signature(path: Path) -> tuple[tuple[int, int], ...]:
+    """What differs once a store was changed: time and size of its files."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists())
+
+
+def _connect(path: Path, *, write: bool) -> tuple[sqlite3.Connection, bool]:
+    """Open for writing; or for reading, also where the folder itself can't be written to (then the second is True)."""
     modes = ["mode=rwc"] if write else ["mode=ro", "immutable=1"]
     uri = path.absolute().as_uri()
     for mode in modes:
@@ -372,21 +413,29 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
             db.close()
-            if mode == modes[-1] or not isinstance(error, sqlite3.OperationalError):
+            # Only where the folder can't be written to; and what stands in a write-ahead log would be passed over.
+            name = getattr(error, "sqlite_errorname", "") or ""
+            log = path.with_name(f"{path.name}-wal")
+            frozen = name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) and not (log.exists() and log.stat().st_size)
+            if mode == modes[-1] or not frozen:
                 raise _translated(error, path) from error
         else:
-            return db
+            return db, mode == "immutable=1"
     raise AssertionError("unreachable")
 
 
 def _translated(error: sqlite3.Error, path: Path) -> StoreError:
     """SQLite's error as one of ours, by its code."""
     name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith("SQLITE_FULL") or (name.startswith("SQLITE_IOERR") and "WRITE" in name):
+    if name in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+        return IndexBusy(f"The store {path} is being written to.", "Try again in a moment.")
+    if name == "SQLITE_FULL" or name in _DISK_FULL:
         return StorageFull(f"The disk is full: {path} could not be written.", "Free some space and run the same command again.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return IndexReadOnly(f"The store {path} can't be opened for this: {error}.", "Check the folder's permissions.")
-    return IndexDamaged(
-        f"The store {path} can't be used: {error}.",
-        "Restore it from a copy, or ingest the documents again into a new folder.",
-    )
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return IndexDamaged(
+            f"The store {path} is damaged: {error}.",
+            "Restore the whole folder from a copy, or ingest the documents again into a new one.",
+        )
+    return StoreError(f"The store {path} can't be used: {error}.", "Try again; if it stays so, check the disk.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,7 @@ class VectorIndex:
         self._index: faiss_module.Index = faiss.IndexFlatIP(dimension)
         self._owner: object = None
         self._on_gpu = False
+        self._alone = threading.Lock()
 
     @classmethod
     def build(cls, dimension: int, batches: Iterable[tuple[list[int], Vectors]]) -> VectorIndex:
@@ -82,7 +85,8 @@ class VectorIndex:
         wanted = min(len(self), k + len(without), _MOST_ON_GPU if self._on_gpu else len(self))
         if not wanted:
             return []
-        scores, rows = self._index.search(vector.reshape(1, -1), wanted)
+        with self._alone if self._on_gpu else nullcontext():  # FAISS's GPU indexes take one search at a time
+            scores, rows = self._index.search(vector.reshape(1, -1), wanted)
         ids = self._ids[rows[0]]
         found = zip(ids.tolist(), scores[0].tolist(), strict=True)
         return [(i, score) for i, score in found if i not in without][:k]

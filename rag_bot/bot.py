@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ingest.errors import DocumentNotFound
 from ingest.index import Index
@@ -19,7 +21,7 @@ from ingest.types import Hit, LedgerEntry, Mode
 from rag_bot.answer import Answerer
 from rag_bot.cite import cite
 from rag_bot.confidence import Confidence
-from rag_bot.errors import BadQuestion, NotFound
+from rag_bot.errors import BadQuestion, Busy, NotFound, StateError
 from rag_bot.evidence import EvidenceFinder
 from rag_bot.gate import Gate
 from rag_bot.marks import joined
@@ -45,15 +47,20 @@ from rag_bot.types import (
     Turn,
     Usage,
     Verdict,
-    Weights,
 )
 
+if TYPE_CHECKING:
+    from ingest.embedder import Vectors
+
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 REFUSAL = "The documents don't say."
 NOTHING_THERE = "There are no documents yet: add some, then ask again."
 BLOCKED = "This question can't be answered here: {reason}"
 _CLOSEST = 3  # sections named in a refusal
+_TURNS = 6  # earlier turns that a follow-up may lean on
+_WRITES = 8  # uploads that may wait for their turn
 _WORKERS = 8  # threads for what blocks; what waits for one of them stands in its queue
 
 
@@ -78,15 +85,16 @@ class _Draft:
 
     question: str
     conversation_id: str
+    new: bool
     trace: Trace
     standalone: Standalone
     hits: Sequence[Hit] = ()
-    weights: Weights = field(default_factory=Weights)
     evidence: Sequence[Evidence] = ()
     confidence: float = 0.0
     sentences: list[Sentence] = field(default_factory=list)
     citations: dict[int, Citation] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
+    refused: Verdict | None = None
 
 
 class Bot:
@@ -99,6 +107,7 @@ class Bot:
         self._failure = ""
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="bot")
         self._writing = asyncio.Lock()
+        self._waiting_writes = 0
 
     async def start(self) -> None:
         """Open the index and load the models. Raises IngestError or BotError; `ready` then says the same."""
@@ -174,9 +183,7 @@ class Bot:
         # 3. Weigh their sentences: is the answer there?
         yield StatusEvent("read")
         with trace.step("evidence"):
-            draft.weights = parts.evidence.weights(draft.standalone)
-            draft.evidence = await self._in_thread(parts.evidence, draft.standalone, draft.hits, vector)
-            draft.confidence = parts.confidence(draft.weights, draft.hits, draft.evidence)
+            await self._in_thread(self._weigh, parts, draft, vector)
 
         # 4. Answer, and release each sentence that the gate and the rails let through.
         if parts.confidence.enough(draft.confidence):
@@ -185,8 +192,11 @@ class Bot:
                 async for event in released:
                     yield event
 
-        # 5. Keep the turn, then hand over the whole.
-        yield DoneEvent(await self._finish(parts, draft, keep=turns is None))
+        # 5. Keep the turn, then hand over the whole. A rail that left no sentence has refused the answer.
+        blocked = None if draft.sentences else draft.refused
+        if blocked:
+            yield BlockedEvent(blocked)
+        yield DoneEvent(await self._finish(parts, draft, keep=turns is None, blocked=blocked))
 
     async def search(self, query: str, k: int, mode: Mode = "hybrid") -> list[Hit]:
         """The passages that fit a query, without an answer."""
@@ -216,8 +226,17 @@ class Bot:
         with trace.step("rewrite"):
             if turns is None:
                 turns = await self._in_thread(parts.memory.turns, conversation_id) if conversation_id else ()
-            standalone = rewrite(question, turns)
-        return _Draft(question, conversation_id or secrets.token_urlsafe(12), trace, standalone)
+            limit = self.settings.max_question_chars
+            turns = [replace(turn, question=turn.question[:limit]) for turn in turns[-_TURNS:]]
+            standalone = await self._in_thread(rewrite, question, turns)
+        new = conversation_id is None
+        return _Draft(question, conversation_id or secrets.token_urlsafe(12), new, trace, standalone)
+
+    @staticmethod
+    def _weigh(parts: Parts, draft: _Draft, vector: Vectors) -> None:
+        weights = parts.evidence.weights(draft.standalone)
+        draft.evidence = parts.evidence(draft.standalone, weights, draft.hits, vector)
+        draft.confidence = parts.confidence(weights, draft.hits, draft.evidence)
 
     async def _released(self, parts: Parts, draft: _Draft) -> AsyncGenerator[Event, None]:
         """The answerer's sentences that may be shown, numbered as they come."""
@@ -230,6 +249,8 @@ class Bot:
                 with draft.trace.step("gate"):
                     verdict = await self._in_thread(parts.gate, claim)
                     allowed = await parts.rails.check_sentence(claim.text, draft.hits)
+                if not allowed.allowed:
+                    draft.refused = allowed
                 if not allowed.allowed or (not verdict.allowed and parts.gate.mode == "strict"):
                     continue
                 claim = _renumbered(claim, numbers)
@@ -261,8 +282,17 @@ class Bot:
         )
         if keep:
             with draft.trace.step("memory"):
-                await self._in_thread(parts.memory.save, draft.question, replace(answer, timings_ms=draft.trace.timings_ms()))
+                await self._in_thread(self._keep, parts, draft, replace(answer, timings_ms=draft.trace.timings_ms()))
         return replace(answer, timings_ms=draft.trace.timings_ms())
+
+    @staticmethod
+    def _keep(parts: Parts, draft: _Draft, answer: Answer) -> None:
+        try:
+            parts.memory.save(draft.question, answer, new=draft.new)
+        except StateError as error:
+            _log.error("The turn was not kept: %s", error)  # the answer is there all the same
+        except NotFound:
+            _log.info("The conversation %s was deleted while it was answered.", draft.conversation_id)
 
     def _refusal(self, parts: Parts, draft: _Draft) -> str:
         """An honest refusal that names the nearest sections, each with a mark that leads there."""
@@ -287,7 +317,7 @@ class Bot:
 
     def _opened(self) -> Parts:
         if self._parts is None:
-            raise NotFound(self.ready() or "", "Wait until /health/ready says so.")
+            raise Busy(self.ready() or "", "Wait until /health/ready says so.", retry_after=5)
         return self._parts
 
     async def _write(self, work: Callable[[Pipeline], T]) -> T:
@@ -297,13 +327,34 @@ class Bot:
             with parts.open_writer() as pipeline:
                 return work(pipeline)
 
-        async with self._writing:  # one upload after another; another process that writes is IndexBusy
-            result = await self._in_thread(write)
+        if self._waiting_writes >= _WRITES:
+            raise Busy("Too many documents are waiting to be taken in.", "Send it again later.", retry_after=30)
+        self._waiting_writes += 1
+        try:
+            async with self._writing:  # one upload after another; another process that writes is IndexBusy
+                result = await _in_daemon(write)
+        finally:
+            self._waiting_writes -= 1
         await self._in_thread(parts.index.refresh)
         return result
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+async def _in_daemon(function: Callable[[], T]) -> T:
+    """Run something long in a thread of its own that doesn't hold up the end of the process: what it writes is written
+    in whole documents, so that it may be cut off anywhere."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="write", daemon=True).start()
+    return await asyncio.shield(asyncio.wrap_future(future))
 
 
 def _renumbered(claim: Claim, numbers: dict[int, int]) -> Claim:

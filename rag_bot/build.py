@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 from ingest.build import open_pipeline
 from ingest.errors import IndexMissing
 from ingest.index import Index
+from ingest.pipeline import Pipeline
 from rag_bot.answer import Answerer
 from rag_bot.answer.quote import QuoteAnswerer
 from rag_bot.answer.quote_llm import QuoteLLMAnswerer
@@ -19,6 +22,8 @@ from rag_bot.rails import NoRails, Rails
 from rag_bot.retrieve import QueryEmbedder, Retriever
 from rag_bot.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 
 def build_bot(settings: Settings, *, create: bool = False) -> Bot:
     """A bot for these settings; nothing is opened before `Bot.start`. `create` makes an empty index where there is none."""
@@ -27,19 +32,33 @@ def build_bot(settings: Settings, *, create: bool = False) -> Bot:
 
 def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     """Open the index and load the embedder. Raises IngestError or BotError."""
+    rails = make_rails(settings)  # before anything is opened: a wrong setting leaves nothing behind
+    confidence = Confidence(Calibration.load(), settings.max_wrong)
     index = _open_index(settings, create=create)
-    embedder = index.embedder  # loaded now, so that the first question needn't wait
+    for note in index.notes:
+        _log.warning("%s", note)
     text_at = text_reader(index)
+    try:
+        answerer = make_answerer(settings, QuoteAnswerer(text_at))
+        _ = index.embedder  # loaded now, so that the first question needn't wait
+    except BaseException:
+        index.close()
+        raise
+
+    def open_writer() -> Pipeline:
+        index.refresh()  # all may have been embedded anew since, with another embedder
+        return open_pipeline(settings, embedder=index.embedder)
+
     return Parts(
         index=index,
         memory=Memory(settings.state_url),
-        rails=make_rails(settings),
+        rails=rails,
         retrieve=Retriever(index, QueryEmbedder(index)),
-        evidence=EvidenceFinder(index.terms, index.idf, index.sentence_cosines),
-        confidence=Confidence(Calibration.load(), settings.max_wrong),
-        answerer=make_answerer(settings, QuoteAnswerer(text_at)),
+        evidence=EvidenceFinder(index.terms, index.idf, index.sentence_cosines, text_at),
+        confidence=confidence,
+        answerer=answerer,
         gate=Gate(text_at, settings.gate),
-        open_writer=lambda: open_pipeline(settings, embedder=embedder),
+        open_writer=open_writer,
     )
 
 
@@ -70,5 +89,6 @@ def _open_index(settings: Settings, *, create: bool) -> Index:
     except IndexMissing:
         if not create:
             raise
-    open_pipeline(settings).close()
-    return Index.open(settings.index, settings=settings)
+    with open_pipeline(settings) as pipeline:
+        embedder = pipeline.index.embedder
+    return Index.open(settings.index, settings=settings, embedder=embedder)

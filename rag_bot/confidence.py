@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
+from rag_bot.errors import BadSetting
 from rag_bot.types import Evidence, Passage, Weights
 
 FEATURES = ("coverage", "support", "cosine", "dense", "margin", "keyword", "rank", "kind", "words")
@@ -60,8 +61,16 @@ class Calibration:
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z))))
 
     def threshold(self, max_wrong: float) -> float:
-        """The lowest probability at which no more than `max_wrong` of the answers given were wrong."""
-        return min((threshold for threshold, wrong in self.curve if wrong <= max_wrong), default=1.0)
+        """The lowest probability at which no more than `max_wrong` of the answers given were wrong. Raises BadSetting
+        for a share smaller than any that was measured."""
+        within = [threshold for threshold, wrong in self.curve if wrong <= max_wrong]
+        if not within:
+            smallest = min(wrong for _, wrong in self.curve)
+            raise BadSetting(
+                f"RAG_BOT_MAX_WRONG={max_wrong:g} is smaller than the smallest share that was measured, {smallest:g}.",
+                f"Set it to {smallest:g} or more.",
+            )
+        return min(within)
 
 
 class Confidence:

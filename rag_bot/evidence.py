@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ingest.sentences import units
+from rag_bot.cite import TextAt
 from rag_bot.types import Evidence, Passage, Standalone, Weights
 from rag_bot.words import STOPWORDS
 
@@ -20,7 +21,7 @@ Cosines = Callable[["Vectors", Sequence[int]], dict[int, list[float]]]
 
 # Weights of a sentence's parts, chosen by the share of right answers on one half of XQuAD's articles and SQuAD-like
 # questions over the sample handbook (benchmarks/answers.py).
-_HEADING, _NEIGHBOUR, _CARRIED = 0.6, 0.3, 0.5
+_HEADING, _NEIGHBOUR, _CARRIED, _OLD = 0.6, 0.3, 0.5, 0.3
 _COSINE, _PASSAGE, _KIND = 2.0, 0.5, 0.12
 
 _NUMBER = re.compile(
@@ -56,13 +57,12 @@ class EvidenceFinder:
     """Scores sentences by the question's words (weighted by rarity) that they, their heading and their neighbours hold,
     by their nearness in meaning, by their passage's rank, and by whether they hold the kind of thing that is asked for."""
 
-    def __init__(self, terms: Terms, idf: Idf, cosines: Cosines) -> None:
-        self._terms, self._idf, self._cosines = terms, idf, cosines
+    def __init__(self, terms: Terms, idf: Idf, cosines: Cosines, text_at: TextAt) -> None:
+        self._terms, self._idf, self._cosines, self._text_at = terms, idf, cosines, text_at
 
-    def __call__(self, question: Standalone, passages: Sequence[Passage], vector: Vectors) -> list[Evidence]:
-        """Evidence from all passages, best first; `vector` is the question's."""
+    def __call__(self, question: Standalone, weights: Weights, passages: Sequence[Passage], vector: Vectors) -> list[Evidence]:
+        """Evidence from all passages, best first; `weights` and `vector` are the question's."""
         cosines = self._cosines(vector, [passage.chunk.id for passage in passages])
-        weights = self.weights(question).terms
         wanted = next((kind for asked, kind in _KINDS if asked.search(question.own)), None)
         best = max((passage.score for passage in passages), default=0.0) or 1.0
         evidence = [
@@ -81,7 +81,10 @@ class EvidenceFinder:
         idf = self._idf(own | carried)
         raw = {term: idf[term] * (1.0 if term in own else _CARRIED) for term in own | carried}
         total = sum(raw.values())
-        return Weights({term: weight / total for term, weight in raw.items()}, total) if total > 0 else Weights()
+        if total <= 0:
+            return Weights()
+        new = frozenset(own) if carried else frozenset()
+        return Weights({term: weight / total for term, weight in raw.items()}, total, new)
 
     @cached_property
     def _stopterms(self) -> frozenset[str]:
@@ -92,20 +95,24 @@ class EvidenceFinder:
         position: int,
         passage: Passage,
         rank: float,
-        weights: dict[str, float],
+        asked: Weights,
         wanted: re.Pattern[str] | None,
         cosines: Sequence[float],
     ) -> Iterator[Evidence]:
-        chunk = passage.chunk
+        chunk, weights = passage.chunk, asked.terms
         spans = list(units(chunk))
         held = [set(self._terms(chunk.text[start:end])) & weights.keys() for start, end in spans]
-        above = set(self._terms(" ".join([passage.document.title, *chunk.heading]))) & weights.keys()
+        header = self._text_at(passage.document.document_id, *chunk.header) if chunk.header else ""
+        above = set(self._terms(" ".join([passage.document.title, *chunk.heading, header]))) & weights.keys()
         for at, (start, end) in enumerate(spans):
             beside = set().union(*held[max(0, at - 1) : at], *held[at + 1 : at + 2])
             coverage = sum(weights[term] for term in held[at])
             heading = sum(weights[term] for term in above - held[at])
             neighbour = sum(weights[term] for term in beside - above - held[at])
             support = coverage + _HEADING * heading + _NEIGHBOUR * neighbour
+            if asked.new and not asked.new & (held[at] | above | beside):
+                # It answers the question before: what the follow-up asks about isn't there.
+                coverage, support = coverage * _OLD, support * _OLD
             text = chunk.text[start:end]
             found = wanted is None or bool(wanted.search(text))
             cosine = cosines[at] if at < len(cosines) else 0.0

@@ -150,14 +150,17 @@ class Memory:
             rows = connection.execute(newest).all()
         return [Turn(row.asked, row.answer, row.standalone, row.abstained) for row in reversed(rows)]
 
-    def save(self, asked: str, answer: Answer) -> None:
-        """Keep an answer as the next turn of its conversation; a conversation that is new is made."""
+    def save(self, asked: str, answer: Answer, *, new: bool = True) -> None:
+        """Keep an answer as the next turn of its conversation; one that isn't there is made if it is `new`.
+
+        Raises `NotFound` if it isn't: it was deleted while the answer was made.
+        """
         try:
-            self._save(asked, answer)
+            self._save(asked, answer, new)
         except IntegrityError:
             # Two answers made the same new conversation at once; the second finds it there.
             with self._translated():
-                self._save(asked, answer)
+                self._save(asked, answer, new)
 
     def conversations(self, limit: int = 50, before: str | None = None) -> list[Conversation]:
         """Conversations, last used first; `before` is the `updated_at` of the last one seen, to go on from there."""
@@ -214,13 +217,15 @@ class Memory:
         """Let go of the database; a later call opens it again."""
         self._engine.dispose()
 
-    def _save(self, asked: str, answer: Answer) -> None:
+    def _save(self, asked: str, answer: Answer, new: bool) -> None:
         at, asked = _now(), _plain(asked)
         key = answer.conversation_id
         with self._transaction(translate=False) as connection:
             # The update comes first because it locks: turns of one conversation are then numbered one after another.
             touched = sa.update(_conversations).where(_conversations.c.id == key).values(updated_at=at)
             if not connection.execute(touched).rowcount:
+                if not new:
+                    raise NotFound(f"There is no conversation {key!r}.", "Begin a new one.")
                 row = {"id": key, "title": _title(asked), "created_at": at, "updated_at": at}
                 connection.execute(sa.insert(_conversations).values(row))
             last = sa.select(sa.func.max(_turns.c.position)).where(_turns.c.conversation_id == key)

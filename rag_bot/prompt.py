@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rag_bot.types import Evidence, Passage
+
+_FENCE = re.compile(r"[<>]{2,}")  # nothing in the data can close the fence around it
 
 CHOOSE = """You help to answer a question from a company's documents. You are shown numbered sentences from the documents.
 Reply with the numbers of the one to three sentences that answer the question, the best first, separated by commas.
@@ -18,5 +21,5 @@ def choose_messages(question: str, sentences: Sequence[Evidence], passages: Sequ
         f"{number}. ({passages[item.passage].document.title}) {' '.join(item.text.split())}"
         for number, item in enumerate(sentences, start=1)
     ]
-    data = "\n".join(line.replace("<<<", "").replace(">>>", "") for line in lines)
+    data = "\n".join(_FENCE.sub("", line) for line in lines)
     return [("system", CHOOSE), ("user", f"<<<\n{data}\n>>>\n\nQuestion: {question}")]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ingest.index import Index
 from ingest.types import Hit, Mode
+from rag_bot.errors import Busy
 
 if TYPE_CHECKING:
     from ingest.embedder import Vectors
@@ -24,17 +25,24 @@ class QueryEmbedder:
     def __init__(self, index: Index, most: int = 32) -> None:
         self._index, self._most = index, most
         self._waiting: queue.SimpleQueue[tuple[str, Future[Vectors]] | None] = queue.SimpleQueue()
+        self._closing, self._closed = threading.Lock(), False
         self._thread = threading.Thread(target=self._work, name="embed-queries", daemon=True)
         self._thread.start()
 
     def __call__(self, question: str) -> Vectors:
-        """The unit vector of a question, shape (dimension,); blocks until it is there."""
+        """The unit vector of a question, shape (dimension,); blocks until it is there. Raises Busy after `close`."""
         future: Future[Vectors] = Future()
-        self._waiting.put((question, future))
+        with self._closing:  # what came after the end of the queue would wait for ever
+            if self._closed:
+                raise Busy("The service is stopping.", "Ask again in a moment.")
+            self._waiting.put((question, future))
         return future.result()
 
     def close(self) -> None:
-        self._waiting.put(None)
+        """Embed what waits, then end."""
+        with self._closing:
+            self._closed = True
+            self._waiting.put(None)
         self._thread.join()
 
     def _work(self) -> None:
@@ -50,6 +58,7 @@ class QueryEmbedder:
 
     def _embed(self, questions: Sequence[str], futures: Sequence[Future[Vectors]]) -> None:
         try:
+            self._index.refresh()  # all may have been embedded anew since, with another embedder
             for future, vector in zip(futures, self._index.embedder.embed_queries(questions), strict=True):
                 future.set_result(vector)
         except Exception as error:

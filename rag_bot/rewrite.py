@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from rag_bot.types import Standalone, Turn
-from rag_bot.words import CONTINUING, POINTING, STOPWORDS
+from rag_bot.words import CONTINUING, EXPLETIVE, FILLER, NAMED, POINTING, POSSESSIVE, STOPWORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_FEW = 2  # a question with no more content words than this leans on the one before
+_FULL = 4  # a pointing word among more content words than this has what it points to in the same sentence
 
 
 def rewrite(question: str, turns: Sequence[Turn]) -> Standalone:
@@ -24,29 +24,27 @@ def rewrite(question: str, turns: Sequence[Turn]) -> Standalone:
         return Standalone(question, question)
     root = next((turn.question for turn in reversed(turns) if not leans(turn.question)), turns[0].question)
     parts = [root]
-    if _points(question) and turns[-1].question != root:
+    if _points(question.lower()) and turns[-1].question != root:
         parts.append(turns[-1].question)
     return Standalone(" ".join([*(" ".join(part.split()) for part in parts), question]), question)
 
 
 def leans(question: str) -> bool:
     """Whether a question needs the one before to be understood."""
-    lowered = question.lower().strip()
-    content = [word for word in _words(lowered) if word not in STOPWORDS]
-    return lowered.startswith(CONTINUING) or _points(question) or len(content) < _FEW
+    lowered = FILLER.sub("", question.lower().strip())
+    content = [word for word in _WORD.findall(lowered) if word not in STOPWORDS]
+    if lowered.startswith(CONTINUING) or _points(lowered) or not content:
+        return True
+    return len(content) == 1 and not NAMED.match(lowered)
 
 
-def _points(question: str) -> bool:
-    words = _words(question.lower())
-    # "Is it true that …", "is there …", "that the …" don't point back: only a pointing word with little else does.
-    pointing = [word for word in words if word in POINTING]
-    content = [word for word in words if word not in STOPWORDS and word not in POINTING]
-    if not pointing:
-        return False
-    if words[:2] in (["is", "there"], ["are", "there"]) and pointing == ["there"]:
-        return False
-    return len(content) <= 4
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text)
+def _points(lowered: str) -> bool:
+    """Whether a word stands for something said before the question."""
+    pointing, content = False, 0
+    for word in _WORD.findall(EXPLETIVE.sub(" ", lowered)):
+        if word in POINTING:
+            # "What is their notice period?" points back; "the car that an employee drives to his office" does not.
+            pointing = pointing or word not in POSSESSIVE or content < 2
+        elif word not in STOPWORDS:
+            content += 1
+    return pointing and content <= _FULL

@@ -43,6 +43,11 @@ class Settings(IngestSettings):
     )
     rails: str = Field(default="off", description="Guardrails: `off` (none).")
     host: str = Field(default="127.0.0.1", description="Address that `rag-bot serve` listens on.")
+    hosts: str = Field(
+        default="",
+        description="Names under which a service on a loopback address may be called, beside that address and `localhost`, "
+        "separated by commas; `*`: any name, which lets a web page that points its own name at this machine in.",
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="Port that `rag-bot serve` listens on; 0 takes a free one.")
     passages: int = Field(default=8, ge=1, le=50, description="Passages that an answer is made from.")
     max_question_chars: int = Field(default=10_000, ge=1, description="A longer question is refused, in characters.")

@@ -31,10 +31,14 @@ class Standalone:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A question's terms and what each weighs by rarity, in all 1; `total` is what they weighed before (sum of idf)."""
+    """A question's terms and what each weighs by rarity, in all 1; `total` is what they weighed before (sum of idf).
+
+    `new` are the terms that a follow-up itself brings; empty where nothing was carried over from earlier turns.
+    """
 
     terms: dict[str, float] = field(default_factory=dict)
     total: float = 0.0
+    new: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

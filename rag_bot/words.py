@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 STOPWORDS = frozenset(
     """a about above after again all also am an and any are as at be because been before being between both but by can
     could did do does doing don down during each few for from further get gets give given had has have having he her here
@@ -17,18 +19,25 @@ POINTING = frozenset(
 )
 """Words that stand for something said before."""
 
-CONTINUING = (
-    "and ",
-    "but ",
-    "or ",
-    "also ",
-    "what about",
-    "how about",
-    "then ",
-    "so ",
-    "what if",
-    "same for",
-    "even ",
-    "why not",
-)
+POSSESSIVE = frozenset("its their his her".split())
+"""Those of them that may as well stand for something in the same sentence."""
+
+CONTINUING = ("and ", "but ", "or ", "also ", "what about", "how about", "what if", "same for", "why not", "for ", "in ")
 """Beginnings of a question that goes on from the one before."""
+
+FILLER = re.compile(r"^(?:so|then|ok|okay|well|even)\b[,:]?\s+")
+"""Beginnings that say nothing about what follows."""
+
+EXPLETIVE = re.compile(
+    r"""\b(?:(?:is|was)\ it\ (?:true|possible|allowed|ok|okay|necessary|forbidden)
+      | there\ (?:is|are|was|were|be) | (?:is|are|was|were)\ there
+      | those\ (?:who|that|with|in|of|whose) | such\ (?:as|a|an|\w+\ as)
+      | (?<!\bis\ )(?<!does\ )(?<!are\ )(?<!was\ )(?<!do\ )(?<!about\ )(?<!for\ )(?<!of\ )(?<!to\ )(?<!with\ )(?<!after\ )
+        (?<!before\ )that\ (?!one\b)\w+
+    )\b""",
+    re.VERBOSE,
+)
+"""Pointing words that point at nothing: "is it true", "there is", "those who", "the rule that says"."""
+
+NAMED = re.compile(r"^(?:who|what|when|where|which)(?:'s| is| are| was| were) (?:the |a |an |our |your )?\w+[?.! ]*$")
+"""A question of one content word that stands alone all the same: "Who is the CEO?"."""

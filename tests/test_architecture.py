@@ -23,8 +23,9 @@ STEPS = {
 }
 # What a step may take from another all the same: names of types and of small pure functions.
 BETWEEN_STEPS = {
-    "ingest.embedder": {"Embedder", "Vectors"},
+    "ingest.embedder": {"Embedded", "Embedder", "Vectors"},
     "rag_bot.cite": {"TextAt", "cite", "cite_row"},
+    "rag_bot.prompt": {"choose_messages"},
 }
 
 # Where the story is told: the standard library and our own modules, nothing else.

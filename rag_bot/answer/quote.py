@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 
 from ingest.types import Span
 from rag_bot.cite import TextAt, cite, cite_row
@@ -26,14 +27,13 @@ class QuoteAnswerer:
         self, question: Standalone, passages: Sequence[Passage], evidence: Sequence[Evidence]
     ) -> AsyncGenerator[Claim, None]:
         """One claim for each chosen sentence; the best passage's first, each passage's in reading order."""
-        for claim in self.claims(choose(evidence), passages):
+        for claim in await asyncio.to_thread(self.claims, choose(evidence), passages):
             yield claim
 
-    def claims(self, chosen: Sequence[Evidence], passages: Sequence[Passage]) -> Iterator[Claim]:
+    def claims(self, chosen: Sequence[Evidence], passages: Sequence[Passage]) -> list[Claim]:
         """Each sentence with its citations, numbered from 1 as they appear; the same span keeps its number."""
         numbers: dict[tuple[str, Span], int] = {}
-        for item in chosen:
-            yield self._claim(passages[item.passage], item, numbers)
+        return [self._claim(passages[item.passage], item, numbers) for item in chosen]
 
     def _claim(self, passage: Passage, item: Evidence, numbers: dict[tuple[str, Span], int]) -> Claim:
         span = (item.start, item.end)

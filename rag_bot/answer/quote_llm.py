@@ -44,7 +44,7 @@ class QuoteLLMAnswerer:
             async for claim in self._quote(question, passages, evidence):
                 yield claim
             return
-        for claim in self._quote.claims(chosen, passages):
+        for claim in await asyncio.to_thread(self._quote.claims, chosen, passages):
             yield claim
 
     async def _ask(self, messages: list[tuple[str, str]]) -> tuple[str, Usage]:

@@ -39,7 +39,7 @@ class KeptFiles(StaticFiles):
         return response
 
 
-def create_app(bot: Bot) -> FastAPI:
+def create_app(bot: Bot, hosts: frozenset[str] | None = None) -> FastAPI:
     """The application around a bot; it starts the bot in the background and closes it at the end."""
     service = Service(bot)
 
@@ -69,7 +69,7 @@ def create_app(bot: Bot) -> FastAPI:
     app.add_middleware(Limits, settings=bot.settings)
     app.add_middleware(problems.LastResort)
     app.add_middleware(CountRequests, metrics=service.metrics)
-    app.add_middleware(Security)
+    app.add_middleware(Security, hosts=hosts)
     return app
 
 

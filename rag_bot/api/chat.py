@@ -68,8 +68,8 @@ class ChatFrames:
 
 
 def frame(name: str, data: dict[str, Any]) -> bytes:
-    """One server-sent event."""
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    """One server-sent event. Its JSON is ASCII: some clients take U+2028 and its like for the end of a line."""
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def _data(event: Event) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 import time
@@ -19,6 +20,7 @@ UPLOAD = "/v1/documents"
 MULTIPART_BYTES = 64 * 1024
 MINUTE = 60.0
 ADDRESSES_KEPT = 10_000
+BODY_SECONDS = 30.0  # between two pieces of a request's body
 
 
 class Limits:
@@ -70,6 +72,7 @@ class Rate:
         self._per_minute = per_minute
         self._clock = clock
         self._times: dict[str, deque[float]] = {}
+        self._forgot = -math.inf
 
     def wait(self, address: str) -> float:
         """Take one and return 0, or return the seconds until there is one to take."""
@@ -82,11 +85,12 @@ class Rate:
         if len(times) >= self._per_minute:
             return times[0] + MINUTE - now
         times.append(now)
-        if len(self._times) > ADDRESSES_KEPT:
+        if len(self._times) > ADDRESSES_KEPT and now > self._forgot + 1:
             self._forget(now)
         return 0.0
 
     def _forget(self, now: float) -> None:
+        self._forgot = now
         self._times = {address: times for address, times in self._times.items() if times and times[-1] > now - MINUTE}
 
 
@@ -97,7 +101,8 @@ def _address(scope: Scope) -> str:
         address = ipaddress.ip_address(host)
     except ValueError:
         return str(host)
-    return host if address.version == 4 else str(ipaddress.ip_network((host, 64), strict=False))
+    address = getattr(address, "ipv4_mapped", None) or address
+    return str(address) if address.version == 4 else str(ipaddress.ip_network((str(address), 64), strict=False))
 
 
 def _declared_too_large(scope: Scope, limit: int) -> Problem | None:
@@ -107,11 +112,18 @@ def _declared_too_large(scope: Scope, limit: int) -> Problem | None:
 
 def _counted(receive: Receive, limit: int) -> Receive:
     """A body sent in pieces says no length before: count it while it comes."""
-    taken = 0
+    taken, whole = 0, False
 
     async def counting() -> Message:
-        nonlocal taken
-        message = await receive()
+        nonlocal taken, whole
+        try:
+            # A client that sends its body in drops would hold a place for ever. (Once it is whole, `receive` waits for
+            # the client to hang up.)
+            message = await (receive() if whole else asyncio.wait_for(receive(), BODY_SECONDS))
+        except TimeoutError:
+            detail = f"Nothing more of the request's body came for {BODY_SECONDS:g} seconds."
+            raise Refused(Problem(408, "The request took too long", detail, "request-timeout")) from None
+        whole = whole or not message.get("more_body", False)
         taken += len(message.get("body", b""))
         if taken > limit:
             raise Refused(too_large(limit))

@@ -37,7 +37,7 @@ async def completions(body: CompletionRequest, request: Request, service: ReadyS
     """
     question, turns = _conversation(body.messages)
     if body.stream:
-        usage = body.stream_options is not None and body.stream_options.include_usage
+        usage = body.stream_options is not None and body.stream_options.include_usage is True
         frames = CompletionFrames(service.bot.model, usage)
         return EventStream(service, service.stream(question, turns=turns), frames)
     try:
@@ -110,8 +110,8 @@ class CompletionFrames:
 def _conversation(messages: Sequence[ChatMessage]) -> tuple[str, list[Turn]]:
     """The question, and the exchanges before it. Instructions (`system`, `developer`) are left aside."""
     spoken = [message for message in messages if message.role in ("user", "assistant")]
-    if not spoken or spoken[-1].role != "user" or messages[-1] is not spoken[-1]:
-        fault = f"the last message must be the user's question; it is from {messages[-1].role!r}"
+    if not spoken or spoken[-1].role != "user":
+        fault = f"the last message must be the user's question; it is from {(spoken or messages)[-1].role!r}"
         raise RequestValidationError([{"type": "value_error", "loc": ("body", "messages"), "msg": fault, "input": None}])
     turns: list[Turn] = []
     for message in spoken[:-1]:
@@ -144,4 +144,4 @@ def _model(service: Service) -> dict[str, Any]:
 
 
 def _frame(data: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return f"data: {json.dumps(data)}\n\n".encode()

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_bot.api.problems import Problem
+from rag_bot.settings import Settings
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -19,6 +20,7 @@ HEADERS = {
     # Answers and documents are private; static files say something milder themselves.
     "Cache-Control": "no-store",
 }
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 FOREIGN = Problem(
     403,
@@ -28,11 +30,21 @@ FOREIGN = Problem(
 )
 
 
-class Security:
-    """Sets `HEADERS` and refuses writing requests that a browser sends for a page of another site."""
+MISNAMED = Problem(
+    421,
+    "Another name",
+    "This service isn't called under this name. Use localhost, or name it in RAG_BOT_HOSTS.",
+    "misnamed",
+)
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Security:
+    """Sets `HEADERS`; refuses writing requests that a browser sends for a page of another site, and (where `hosts` are
+    given) requests under any other name: a page elsewhere may have pointed its own name at this machine."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None = None) -> None:
         self.app = app
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,9 +57,24 @@ class Security:
                     headers.setdefault(name, value)
             await send(message)
 
+        if self._hosts is not None and _name(Headers(scope=scope).get("host", "")) not in self._hosts:
+            return await MISNAMED.response(scope["path"])(scope, receive, with_headers)
         if scope["method"] not in READING and _foreign(Headers(scope=scope)):
             return await FOREIGN.response(scope["path"])(scope, receive, with_headers)
         return await self.app(scope, receive, with_headers)
+
+
+def allowed_hosts(settings: Settings) -> frozenset[str] | None:
+    """The names a service on a loopback address answers to; None where it is open to others or to any name."""
+    named = {name.strip().lower() for name in settings.hosts.split(",") if name.strip()}
+    if "*" in named or settings.host not in LOOPBACK:
+        return None
+    return frozenset(named | LOOPBACK)
+
+
+def _name(host: str) -> str:
+    """A Host header without its port, and without the brackets of an IPv6 address."""
+    return host.rsplit("]", 1)[0].lstrip("[").lower() if host.startswith("[") else host.partition(":")[0].lower()
 
 
 def _foreign(headers: Headers) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from rag_bot.api.app import create_app
+from rag_bot.api.security import allowed_hosts
 from rag_bot.errors import BadSetting
 from rag_bot.settings import Settings
 
@@ -45,7 +46,7 @@ def run(bot: Bot, sock: socket.socket) -> None:
 
 def server_of(bot: Bot) -> Server:
     """The server of a bot's application, not yet running."""
-    app = create_app(bot)
+    app = create_app(bot, allowed_hosts(bot.settings))
     seconds = bot.settings.shutdown_seconds
     config = uvicorn.Config(
         app,
@@ -68,7 +69,7 @@ def listen(host: str, port: int) -> socket.socket:
         sock.bind(address)
         # Only listening tells whether another program already does.
         sock.listen(2048)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a name that is none, such as `a..b`
         raise _unusable(host, port, error) from error
     if not ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback:
         warning = "Anyone who reaches this address can read and change the documents: there is no sign-in."
@@ -112,11 +113,12 @@ def _url(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _unusable(host: str, port: int, error: OSError) -> BadSetting:
-    if error.errno == errno.EADDRINUSE:
+def _unusable(host: str, port: int, error: OSError | UnicodeError) -> BadSetting:
+    number, words = getattr(error, "errno", None), getattr(error, "strerror", None)
+    if number == errno.EADDRINUSE:
         return BadSetting(
             f"Port {port} on {host} is already taken.", "Stop the program that has it, or take another with --port."
         )
-    if error.errno == errno.EACCES:
+    if number == errno.EACCES:
         return BadSetting(f"Port {port} on {host} is not open to this user.", "Take one above 1023 with --port.")
-    return BadSetting(f"{host}:{port} can't be listened on: {error.strerror or error}.", "Set another with --host and --port.")
+    return BadSetting(f"{host}:{port} can't be listened on: {words or error}.", "Set another with --host and --port.")

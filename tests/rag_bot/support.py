@@ -21,7 +21,7 @@ from rag_bot.types import Answer, Claim, DoneEvent, Event, Evidence, Passage, St
 DOCUMENTS = {
     "leave.md": "# Leave\n\nEveryone gets 26 days of paid leave a year. They are asked for in writing, two weeks ahead.\n\n"
     "## Contractors\n\nContractors get no paid leave.\n",
-    "illness.md": "# Illness\n\nWho is ill calls the team leader before nine. Full salary is paid for twelve weeks of illness.\n\n"
+    "illness.md": "# Illness\n\nWho is ill calls the team leader before nine. Full salary is paid for twelve weeks.\n\n"
     "## Contractors\n\nContractors get no salary during illness.\n",
     "party.txt": "🎉 Party\n\nSnacks 🥨 are free. The summer party 🦊 is held on 3 July — in Ghent 👩‍👩‍👧.\n",
     "rates.csv": "city,night rate\nOslo,140 euros\nLisbon,95 euros\nParis,180 euros\n",
@@ -83,9 +83,10 @@ def assert_exact(index: Index, answer: Answer) -> None:
 
 def passage(text: str, *, name: str = "doc", start: int = 0, header: Span | None = None, **chunk: Any) -> Passage:
     """A passage that stands at `start` of the document `name`; with a `header` it is a table's."""
-    info = DocumentInfo(name, f"{name}.md", name.title(), "text/markdown", 1, start + len(text), "0", "2026-11-22T00:00:00+00:00")
-    kind = "table" if header else "text"
-    return Hit(info, Chunk(start, start + len(text), text, kind=kind, header=header, **chunk), 1.0)
+    info = DocumentInfo(
+        name, f"{name}.md", name.title(), "text/markdown", 1, start + len(text), "0", "2026-11-22T00:00:00+00:00"
+    )
+    return Hit(info, Chunk(start, start + len(text), text, kind="table" if header else "text", header=header, **chunk), 1.0)
 
 
 def evidence_of(passages: Sequence[Passage], at: int, text: str, score: float = 1.0, coverage: float = 0.5) -> Evidence:
@@ -130,7 +131,8 @@ class ScriptedAnswerer:
 def first_sentences(passages: Sequence[Passage]) -> list[Claim]:
     """A claim for the whole of each passage, proved by itself."""
     return [
-        Claim(hit.chunk.text, (cite(n, hit, (hit.chunk.start, hit.chunk.end), hit.chunk.text),)) for n, hit in enumerate(passages, 1)
+        Claim(hit.chunk.text, (cite(n, hit, (hit.chunk.start, hit.chunk.end), hit.chunk.text),))
+        for n, hit in enumerate(passages, 1)
     ]
 
 

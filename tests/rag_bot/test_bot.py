@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import pytest
 
@@ -15,15 +15,16 @@ from ingest.build import open_pipeline
 from ingest.errors import DocumentNotFound, IndexMissing
 from ingest.index import Index
 from rag_bot.bot import NOTHING_THERE, REFUSAL, Bot, text_reader
-from rag_bot.errors import BadQuestion, NotFound
+from rag_bot.build import build_bot
+from rag_bot.errors import BadQuestion, Busy, NotFound, StateError
 from rag_bot.gate import Gate
+from rag_bot.memory import Memory
 from rag_bot.settings import Settings
 from rag_bot.types import (
     Answer,
     BlockedEvent,
     Claim,
     DoneEvent,
-    Event,
     Evidence,
     Passage,
     SentenceEvent,
@@ -32,6 +33,7 @@ from rag_bot.types import (
     StatusEvent,
     Turn,
     Usage,
+    Verdict,
 )
 from tests.rag_bot.support import (
     LEAVE,
@@ -147,7 +149,8 @@ async def test_without_documents_it_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "says"), [("", "empty"), (" \n\t ", "empty"), ("\ud800\udfff", "empty"), ("x" * 10_001, "10,001 characters; 10,000")]
+    ("question", "says"),
+    [("", "empty"), (" \n\t ", "empty"), ("\ud800\udfff", "empty"), ("x" * 10_001, "10,001 characters; 10,000")],
 )
 async def test_what_is_no_question_is_refused_before_the_first_event(asked: Bot, question: str, says: str) -> None:
     with pytest.raises(BadQuestion, match=says) as caught:
@@ -180,21 +183,16 @@ async def test_before_it_is_started_and_after_it_is_closed_nothing_is_answered(h
         assert bot.ready() is None
     for idle in (bot, Bot(home, lambda: pytest.fail("never opened"))):
         assert "being loaded" in (idle.ready() or "")
-        with pytest.raises(NotFound):
+        with pytest.raises(Busy, match="being loaded"):
             await idle.answer(LEAVE)
 
 
 async def test_a_start_that_failed_is_told_and_can_be_tried_again(tmp_path: Path, home: Settings) -> None:
     place = tmp_path / "later"
 
-    async def start(bot: Bot) -> None:
-        with pytest.raises(IndexMissing):
-            await bot.start()
-
-    from rag_bot.build import build_bot
-
     bot = build_bot(Settings(index=place))
-    await start(bot)
+    with pytest.raises(IndexMissing):
+        await bot.start()
     assert "no index" in (bot.ready() or "")
     shutil.copytree(home.index, place)
     await bot.start()
@@ -235,6 +233,24 @@ async def test_a_conversation_outlives_the_bot(home: Settings) -> None:
     assert "Contractors get no salary during illness." in second.answer
     assert [turn.answer["answer_id"] for turn in kept.turns] == [first.answer_id, second.answer_id]
     assert kept.turns[0].answer["citations"][0]["quote"] == first.citations[0].quote
+
+
+async def test_an_answer_that_can_not_be_kept_is_given_all_the_same(home: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    class Full(Memory):
+        def save(self, *arguments: Any, **named: Any) -> None:
+            raise StateError("The disk is full.")
+
+    async with running(home, memory=Full(home.state_url)) as bot:
+        assert (await bot.answer(LEAVE)).sentences[0].text == LEAVE_SENTENCE
+    assert "The disk is full." in caplog.text
+
+
+async def test_a_conversation_that_is_deleted_while_it_is_answered_stays_deleted(asked: Bot) -> None:
+    first = await asked.answer(LEAVE)
+    async for event in asked.stream(LEAVE, first.conversation_id):
+        if event.name == "sources":
+            asked.memory.delete(first.conversation_id)
+    assert asked.memory.conversations() == []
 
 
 async def test_turns_that_the_caller_keeps_are_not_stored(asked: Bot) -> None:
@@ -327,7 +343,7 @@ async def test_many_questions_at_once_get_their_own_answers(asked: Bot) -> None:
 
 async def test_a_question_that_a_rail_refuses_is_blocked_before_anything_is_looked_for(home: Settings) -> None:
     async with running(home, rails=WordRails("salary", "nothing"), evidence=None, answerer=ScriptedAnswerer()) as bot:
-        events, answer = await events_of(cast(AsyncGenerator[Event, None], bot.stream("What is the salary of the boss?")))
+        events, answer = await events_of(bot.stream("What is the salary of the boss?"))
         [turn] = bot.memory.turns(answer.conversation_id)
     assert [type(event) for event in events] == [BlockedEvent, DoneEvent]
     assert answer.as_dict()["blocked"] == {"rail": "words", "reason": "we don't speak of salary"}
@@ -347,11 +363,14 @@ async def test_a_sentence_that_a_rail_refuses_is_left_out(home: Settings) -> Non
     assert len(without.sentences) == len(whole.sentences) - 1
 
 
-async def test_an_answer_without_a_sentence_left_is_a_refusal(home: Settings) -> None:
+async def test_an_answer_of_which_a_rail_leaves_nothing_is_blocked(home: Settings) -> None:
     async with running(home, rails=WordRails("nothing", "")) as bot:
-        answer = await bot.answer(LEAVE)
+        events, answer = await events_of(bot.stream(LEAVE))
         assert_exact(bot.index, answer)
-    assert answer.abstained and answer.answer.startswith(REFUSAL)
+    assert [type(event) for event in events[-2:]] == [BlockedEvent, DoneEvent]
+    assert answer.blocked == Verdict(False, "words", "not for here")
+    assert (answer.abstained, answer.sentences) == (False, ())
+    assert "26 days" not in answer.answer
 
 
 class Liar:

@@ -68,6 +68,7 @@ def test_content_decides_before_the_name(data: bytes, name: str, media_type: str
         (OLE, "a.doc", UnsupportedFormat, "Office's"),
         (OLE + "EncryptedPackage".encode("utf-16-le"), "a.docx", Encrypted, "needs a password"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "-",  # not the bytes: an archive's hold the time
 )
 def test_a_refusal_says_why(data: bytes, name: str, error: type[DocumentError], reason: str) -> None:
     with pytest.raises(error) as caught:

@@ -1,0 +1,89 @@
+"""What the index's tests share: an embedder that counts, and a short way to put a text into an index."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from ingest.chunker import Chunker
+from ingest.embedder import Embedded, HashEmbedder
+from ingest.index import Index, document_id
+from ingest.parsers import parse
+from ingest.settings import IngestSettings
+from ingest.types import Document, Hit, LedgerEntry, Span
+
+HASH = IngestSettings(embedder="hash")
+
+TEXTS = {
+    "/docs/leave.md": "# Parental leave\n\nParental leave lasts sixteen weeks. Ask for it in writing.\n\n"
+    "## Contractors\n\nContractors have no parental leave.\n",
+    "/docs/pets.txt": "Dogs may come to the office on Fridays. Cats may not come at all.\n",
+    "/docs/rates.csv": "city,night rate\nOslo,140 euros\nLisbon,95 euros\n",
+}
+
+# A program that answers each line with the index's version and the names of the documents found.
+READER = """
+import sys
+from pathlib import Path
+from ingest.index import Index
+with Index.open(Path(sys.argv[1])) as index:
+    for question in sys.stdin:
+        hits = index.search(question.strip(), 10)
+        print(index.version, *sorted(Path(hit.document.source).name for hit in hits), flush=True)
+"""
+
+
+class CountingEmbedder(HashEmbedder):
+    """A hash embedder that remembers how many passages it was given."""
+
+    def __init__(self) -> None:
+        self.passages = 0
+
+    def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Embedded:
+        self.passages += len(texts)
+        return super().embed_passages(texts, spans)
+
+
+def made(source: str, text: str) -> Document:
+    """The document that the file `source` with this text is parsed to."""
+    parsed = parse(text.encode(), Path(source).name)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return Document(document_id(source), source, parsed.title, parsed.media_type, sha256, parsed.text, parsed.blocks)
+
+
+def put(index: Index, source: str, text: str, limit: int = 200) -> LedgerEntry:
+    """Parse, chunk, embed and add a text, without publishing it."""
+    document = made(source, text)
+    chunker = Chunker(index.embedder.count_tokens, limit=limit, max_tokens=index.embedder.max_tokens)
+    chunks = chunker(document)
+    texts = [chunker.text_to_embed(document, chunk) for chunk in chunks]
+    spans = [chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True)]
+    return index.add(document, chunks, index.embedder.embed_passages(texts, spans))
+
+
+def fill(index: Index) -> None:
+    """Put the three texts in and publish them."""
+    for source, text in TEXTS.items():
+        put(index, source, text)
+    index.publish()
+
+
+def found(hits: Sequence[Hit]) -> list[tuple[str, str]]:
+    """The hits as (name of the file, text)."""
+    return [(Path(hit.document.source).name, hit.chunk.text) for hit in hits]
+
+
+def names(index: Index) -> list[str]:
+    return [Path(info.source).name for info in index.documents()]
+
+
+def assert_whole(index: Index) -> None:
+    """Every document has all its chunks, each at its exact place, and no fault can be found."""
+    assert index.verify() == []
+    for info in index.documents():
+        text, chunks = index.text(info.document_id), index.chunks_of(info.document_id)
+        assert (len(text), len(chunks)) == (info.characters, info.chunks)
+        assert all(text[chunk.start : chunk.end] == chunk.text for chunk in chunks)
+        vectors = index.sentence_cosines(index.embed_query("x"), [chunk.id for chunk in chunks])
+        assert len(vectors) == len(chunks)
