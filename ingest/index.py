@@ -27,6 +27,7 @@ from ingest.vectors import device
 STORE = "store.sqlite3"
 FILES = "files"
 _DEPTH = 100  # candidates that each of the two searches gives to the fusion
+_TRIES = 5  # searches of an index that another process changes just then
 # Below this size the published files are written anew after each run (a second or two); above it, when a twentieth
 # has changed: until then what is new is searched from small indexes beside them.
 _ALWAYS_PUBLISH = 50_000
@@ -174,7 +175,15 @@ class Index:
 
     def search(self, query: str, k: int = 5, mode: Mode = "hybrid", *, vector: Vectors | None = None) -> list[Hit]:
         """The `k` chunks that fit a question best. `vector` is the question's, if it is embedded already."""
-        self.refresh()
+        for _ in range(_TRIES):
+            self.refresh()
+            hits, gone = self._search(query, k, mode, vector)
+            if not gone:
+                break
+        return hits
+
+    def _search(self, query: str, k: int, mode: Mode, vector: Vectors | None) -> tuple[list[Hit], bool]:
+        """The hits, and whether a chunk among the best was replaced or removed between ranking and reading."""
         derived = self._derived
         depth = max(_DEPTH, k)
         dense: list[tuple[int, float]] = []
@@ -190,23 +199,24 @@ class Index:
 
     def _hits(
         self, ranked: Sequence[tuple[int, float]], dense: dict[int, float], keyword: dict[int, float], k: int
-    ) -> list[Hit]:
+    ) -> tuple[list[Hit], bool]:
         hits: list[Hit] = []
         documents: dict[str, DocumentInfo] = {}
-        # A chunk that was removed a moment ago is passed over: look at a few more than asked for.
+        gone = False
         for at in range(0, len(ranked), k):
             some = ranked[at : at + k]
             with self._store.snapshot():
                 found = self._store.chunks([i for i, _ in some])
                 for owner in {owner for owner, _ in found.values()} - documents.keys():
                     documents[owner] = self._store.document(owner)
+            gone = gone or len(found) < len(some)
             for i, score in some:
                 if i in found and len(hits) < k:
                     owner, chunk = found[i]
                     hits.append(Hit(documents[owner], chunk, score, dense.get(i), keyword.get(i)))
             if len(hits) == k:
                 break
-        return hits
+        return hits, gone
 
     def sentence_cosines(self, vector: Vectors, chunk_ids: Sequence[int]) -> dict[int, list[float]]:
         """For each chunk the cosines of a question's vector to its sentences (those of `sentences.units`, in order)."""

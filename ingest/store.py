@@ -119,7 +119,7 @@ class Store:
 
     @property
     def version(self) -> int:
-        if False and _signature(self.path) != self._signature:
+        if self._frozen and _signature(self.path) != self._signature:
             self._reconnect()
         return int(self.meta("version") or 0)
 
