@@ -21,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="a benchmark below, `all` (the default), or `report`")
     parser.add_argument("--quick", action="store_true", help="a small part of the data: shows that it runs, not how well")
+    parser.add_argument(
+        "--random-vectors", action="store_true", help="spare the embedding of passages where only time is measured (latency)"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results (default: benchmarks/results)")
     parsed = parser.parse_args(arguments)
     if parsed.names == ["report"]:
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     for name in names:
-        _run(name, Options(parsed.quick, parsed.out))
+        _run(name, Options(parsed.quick, parsed.random_vectors, parsed.out))
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import Question, xquad
+from benchmarks.registry import Options
 from ingest.build import open_pipeline
 from ingest.embedder import Embedder, Vectors, load_embedder
 from ingest.index import Index
@@ -36,11 +36,11 @@ class Asked:
     sentences: int
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
+def run(options: Options) -> dict[str, Any]:
     """Score refusal at several settings with probabilities cross-fitted by article, as benchmarks/calibrate.py does."""
     from benchmarks.calibrate import cross_fitted
 
-    asked = ask_all(quick=getattr(args, "quick", False))
+    asked = ask_all(quick=options.quick)
     probabilities = cross_fitted(asked)
     shipped = Calibration.load()
     rows = []

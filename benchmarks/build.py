@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks import cache
 from benchmarks.data import Passage
 from ingest.chunker import Chunker
-from ingest.embedder import Embedder, load_embedder
+from ingest.embedder import Embedded, Embedder, load_embedder
 from ingest.index import Index, document_id
 from ingest.parsers.builder import TextBuilder
 from ingest.settings import IngestSettings
@@ -52,23 +53,34 @@ def prepare(passages: Sequence[Passage], embedder: Embedder, limit: int) -> list
     return prepared
 
 
-def index_of(passages: Sequence[Passage], name: str, *, embedder: Embedder | None = None, limit: int | None = None) -> Index:
-    """A fresh index of the passages, open for reading."""
+Embed = Callable[[Sequence[str], Sequence[Sequence[Span]]], Embedded]
+
+
+def index_of(
+    passages: Sequence[Passage],
+    name: str,
+    *,
+    embedder: Embedder | None = None,
+    limit: int | None = None,
+    embed: Embed | None = None,
+) -> Index:
+    """A fresh index of the passages, open for reading. `embed` stands in for the embedder, whose vectors are kept."""
     embedder = embedder or load_embedder("minilm")
+    embed = embed or partial(cache.embed, embedder=embedder, name=name)
     folder = cache.FOLDER / "indexes" / name
     shutil.rmtree(folder, ignore_errors=True)
     prepared = prepare(passages, embedder, limit or IngestSettings().chunk_tokens)
     with Index.open(folder, write=True, create=True, embedder=embedder) as index:
         for at in range(0, len(prepared), _STEP):
-            _write(index, prepared[at : at + _STEP], embedder, name)
+            _write(index, prepared[at : at + _STEP], embed)
         index.publish(force=True)
     return Index.open(folder, embedder=embedder)
 
 
-def _write(index: Index, prepared: Sequence[Prepared], embedder: Embedder, name: str) -> None:
+def _write(index: Index, prepared: Sequence[Prepared], embed: Embed) -> None:
     texts = [text for one in prepared for text in one.texts]
     spans = [some for one in prepared for some in one.spans]
-    embedded = cache.embed(texts, spans, embedder, name)
+    embedded = embed(texts, spans)
     at = 0
     for one in prepared:
         if one.chunks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from scipy.optimize import minimize
 
 import rag_bot
 from benchmarks.answers import Asked, ask_all
+from benchmarks.registry import Options
 from rag_bot.confidence import FEATURES
 
 FOLDS = 4
@@ -21,9 +21,9 @@ Numbers = npt.NDArray[np.float64]
 POINTS = (0.02, 0.05, 0.08, 0.1, 0.12, 0.15, 0.18, 0.2, 0.22, 0.25, 0.28, 0.3, 0.35, 0.4)
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
+def run(options: Options) -> dict[str, Any]:
     """Fit on all questions; the curve is of probabilities from models that had not seen the question's article."""
-    asked = ask_all(quick=getattr(args, "quick", False))
+    asked = ask_all(quick=options.quick)
     weights, bias = fit(*_arrays(asked))
     probabilities = np.asarray(cross_fitted(asked))
     right = np.asarray([one.right for one in asked])
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "curve": curve(probabilities, right),
         "made_by": "python -m benchmarks calibrate (XQuAD English, each question with and without its paragraph)",
     }
-    if not getattr(args, "quick", False):
+    if not options.quick:
         path = Path(rag_bot.__path__[0]) / "calibration.json"
         path.write_text(json.dumps(calibration, indent=1) + "\n", encoding="utf-8")
     return {**calibration, "auc": round(area_under_roc(probabilities, right), 4), "questions": len(asked)}

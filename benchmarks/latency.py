@@ -18,8 +18,10 @@ from benchmarks.build import index_of
 from benchmarks.metrics import percentile
 from benchmarks.registry import Options
 from benchmarks.results import Asked, Result, Table
+from ingest.embedder import Embedded, Vectors
 from ingest.index import STORE, Index
 from ingest.store import Store
+from ingest.types import Span
 from rag_bot.bot import Bot
 from rag_bot.build import open_parts
 from rag_bot.settings import Settings
@@ -27,6 +29,7 @@ from rag_bot.types import Answer, DoneEvent
 
 _WARM_UPS = 20
 _QUESTIONS = 200
+_DIMENSION = 384  # all-MiniLM-L6-v2's
 
 Times = dict[str, list[float]]
 
@@ -34,11 +37,23 @@ Times = dict[str, list[float]]
 def run(options: Options) -> dict[str, Any]:
     """Some 25,000 passages and 200 questions of MTRAG; what is compared takes turns in one process."""
     passages, texts = _data(options)
-    with index_of(passages, "latency") as index:
+    with index_of(passages, "latency", embed=_random if options.random_vectors else None) as index:
         path = index.path
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(index=path, state=f"sqlite:///{folder}/state.sqlite3")
-        return asyncio.run(_measure(settings, texts)).as_dict()
+        return asyncio.run(_measure(settings, texts, random=options.random_vectors)).as_dict()
+
+
+def _random(texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Embedded:
+    """Random unit vectors: exact search takes as long whatever the vectors hold."""
+    random = np.random.default_rng(len(texts))
+
+    def unit(rows: int) -> Vectors:
+        vectors = random.standard_normal((rows, _DIMENSION)).astype(np.float32)
+        made: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return made
+
+    return Embedded(unit(len(texts)), tuple(unit(len(some)) for some in spans))
 
 
 def _data(options: Options) -> tuple[list[data.Passage], list[str]]:
@@ -55,7 +70,7 @@ def _data(options: Options) -> tuple[list[data.Passage], list[str]]:
     return both, mixed[: _WARM_UPS + _QUESTIONS]
 
 
-async def _measure(settings: Settings, texts: Sequence[str]) -> Result:
+async def _measure(settings: Settings, texts: Sequence[str], *, random: bool) -> Result:
     parts = open_parts(settings)
     bot = Bot(settings, lambda: parts)
     await bot.start()
@@ -88,7 +103,7 @@ async def _measure(settings: Settings, texts: Sequence[str]) -> Result:
         for way in ways[number % 3 :] + ways[: number % 3]:
             await way(text)
     await bot.close()
-    return _result(ours, other, counts, answered, settings.passages)
+    return _result(ours, other, counts, answered, settings.passages, random=random)
 
 
 async def _ask(bot: Bot, text: str) -> Answer:
@@ -127,7 +142,7 @@ def _langchain(index: Index, k: int) -> Callable[[str], object]:
     return invoke
 
 
-def _result(ours: Times, other: Times, counts: tuple[int, int], answered: int, k: int) -> Result:
+def _result(ours: Times, other: Times, counts: tuple[int, int], answered: int, k: int, *, random: bool) -> Result:
     asked = len(other["langchain"])
     spread = {name: {f"p{p}": percentile(values, p) for p in (50, 99)} for name, values in {**ours, **other}.items()}
     labels = {"first_sentence": "question to first sentence (where answered)", "total": "the whole answer, kept"}
@@ -139,7 +154,16 @@ def _result(ours: Times, other: Times, counts: tuple[int, int], answered: int, k
         f"{counts[0]:,} passages ({counts[1]:,} chunks), {asked} questions after {_WARM_UPS} to warm up, the three taking "
         f"turns in one process; {answered} were answered, the rest refused."
     )
-    figures = {"documents": counts[0], "chunks": counts[1], "questions": asked, "answered": answered, "ms": spread}
+    if random:
+        note += " The passages have random vectors (--random-vectors): the times hold, which passages were found does not."
+    figures = {
+        "random_vectors": random,
+        "documents": counts[0],
+        "chunks": counts[1],
+        "questions": asked,
+        "answered": answered,
+        "ms": spread,
+    }
     ratio = spread["retrieval"]["p50"] / spread["langchain"]["p50"]
     return Result(
         {**figures, "retrieval_to_langchain_p50": ratio},

@@ -13,9 +13,11 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run: `quick` takes a small part of the data, to see that all works; `out` is the folder of the results."""
+    """How to run: `quick` takes a small part of the data, to see that all works; `random_vectors` spares the embedding of
+    passages where only time is measured; `out` is the folder of the results."""
 
     quick: bool = False
+    random_vectors: bool = False
     out: Path = RESULTS
 
 
