@@ -39,7 +39,7 @@ class Derived:
             self.manifest = self._read_manifest(writable)
             self._vectors = self._load_vectors(writable)
             self._keywords = self._load_keywords(writable)
-            if not (self.notes and self.outdated()):
+            if writable or not self.notes or _stamp(folder / NAME) == self._stamp:
                 break  # else these files were not damaged: a writer has put newer ones in their place meanwhile
         self._recent_vectors = VectorIndex(dimension)
         self._recent_keywords = KeywordIndex()

@@ -90,9 +90,9 @@ class HashEmbedder:
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
-            for word in self._WORD.findall(text.lower()):
-                column, sign = _slot(word)
-                vectors[row, column] += sign
+            slots = [_slot(word) for word in self._WORD.findall(text.lower())]
+            plus, minus = np.bincount(slots, minlength=2 * self.dimension).reshape(2, -1) if slots else (0, 0)
+            vectors[row] = plus - minus
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         empty = norms[:, 0] == 0
         vectors[empty, 0] = norms[empty] = 1.0  # a text without words still needs a direction
@@ -102,19 +102,20 @@ class HashEmbedder:
     embed_queries = embed_documents
 
     def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Embedded:
-        sentences = tuple(
-            self.embed_documents([text[start:end] for start, end in some]) for text, some in zip(texts, spans, strict=True)
-        )
-        return Embedded(self.embed_documents(texts), sentences)
+        flat = self.embed_documents([text[a:b] for text, some in zip(texts, spans, strict=True) for a, b in some])
+        ends = np.cumsum([len(some) for some in spans], dtype=np.int64)
+        sentences = np.split(flat, ends[:-1]) if len(spans) else []
+        return Embedded(self.embed_documents(texts), tuple(sentences))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(self._WORD.findall(text)) for text in texts]
 
 
 @lru_cache(maxsize=65_536)
-def _slot(word: str) -> tuple[int, float]:
+def _slot(word: str) -> int:
+    """The column of a word; those of words that count negative come after those of the others."""
     code = zlib.crc32(word.encode("utf-8", "replace"))
-    return code % HashEmbedder.dimension, 1.0 if code & 0x8000_0000 else -1.0
+    return code % HashEmbedder.dimension + (0 if code & 0x8000_0000 else HashEmbedder.dimension)
 
 
 class SentenceTransformerEmbedder:

@@ -137,6 +137,25 @@ def test_everything_derived_may_be_gone(path: Path, expected: Answers) -> None:
         assert_whole(index)
 
 
+@pytest.mark.parametrize("write", [False, True], ids=["reader", "writer"])
+def test_a_store_put_back_from_an_older_copy(write: bool, path: Path, tmp_path: Path, expected: Answers) -> None:
+    older = shutil.copy(path / STORE, tmp_path / "older")
+    with Index.open(path, write=True) as index:
+        for n in range(3):
+            put(index, f"/docs/wombat{n}.txt", "A wombat came when dogs may come.")
+        index.publish()
+    shutil.copy(older, path / STORE)
+    with Index.open(path, write=write) as index:
+        assert any("ahead of the store" in note for note in index.notes)
+        assert answers(index) == expected
+    with Index.open(path, write=True) as index:
+        assert index.notes == []
+        put(index, "/docs/new.txt", "Something new takes the number of a chunk that was lost.")
+        assert found(index.search("Something new", 1))[0][0] == "new.txt"
+        assert "wombat0.txt" not in [name for name, _ in found(index.search("wombat", 10))]
+        assert_whole(index)
+
+
 def test_damage_under_an_open_writer_is_not_published_on(path: Path, expected: Answers) -> None:
     with Index.open(path, write=True) as index:
         flip_a_bit(TARGETS["keywords' postings"](path))
