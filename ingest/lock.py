@@ -5,10 +5,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import Self
 
 from ingest.errors import IndexBusy, IndexReadOnly, StorageFull
+
+# A process that was killed while it started another may be outlived for a moment by that one, which has the lock too until
+# its program begins.
+_PATIENCE = 0.5  # seconds
 
 
 class WriteLock:
@@ -25,7 +30,7 @@ class WriteLock:
                 f"The index {folder} can't be written to: {error.strerror}.", "Check the folder's permissions."
             ) from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(self._file)
         except OSError as error:
             holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
             os.close(self._file)
@@ -47,3 +52,14 @@ class WriteLock:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _take(file: int) -> None:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)

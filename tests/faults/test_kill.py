@@ -50,6 +50,7 @@ class Command:
         """The exit code; the process is killed after so many seconds, if it has not ended by then."""
         assert self.process.stdin and self.process.stdout
         arguments = ["add", str(self.docs), "--index", str(self.index)]
+        self.log.unlink(missing_ok=True)
         self.process.stdin.write(json.dumps([arguments, str(self.log)]) + "\n")
         self.process.stdin.flush()
         pid = int(self.process.stdout.readline())
@@ -130,7 +131,7 @@ def test_kill_at_any_moment(command: Command) -> None:
                 found = versions_in(index)
             assert stored.keys() <= found.keys()
             assert all(found[name] in (on_disk[name], stored.get(name)) for name in found)
-            assert all(found[name] == on_disk[name] for name in reported)
+            assert {name: found.get(name) for name in reported} == {name: on_disk[name] for name in reported}
         stored = found
     assert command.run() == 0
     with Index.open(command.index) as index:

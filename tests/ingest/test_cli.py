@@ -134,7 +134,9 @@ def test_ctrl_c_keeps_what_was_added(tmp_path: Path, ingest: Ingest) -> None:
     # Their lines are more than a pipe holds: the run can't end before its output is read.
     for n in range(2000):
         (folder / f"{n:04}.txt").write_text(f"Note number {n}.", encoding="utf-8")
-    command = [*COMMAND, "add", str(folder)]
+    # What a shell starts in the background ignores Ctrl-C, and so would all below it.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from ingest.cli import main; main()"
+    command = [sys.executable, "-c", heeding, "add", str(folder)]
     run = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert run.stderr and run.stderr.readline().startswith("added")
     run.send_signal(signal.SIGINT)
