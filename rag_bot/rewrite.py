@@ -17,7 +17,7 @@ def rewrite(question: str, turns: Sequence[Turn]) -> Standalone:
 
     A question that goes on ("and for contractors?") or points back ("how long does it last?") gets the last question
     that stood alone before it; one that points back gets the turn before, too. Joining all turns finds less than the
-    last one alone (MTRAG, benchmarks/retrieval.py), so nothing more is taken along.
+    last one alone on MTRAG (benchmarks/retrieval.py has both forms), so nothing more is taken along.
     """
     question = " ".join(question.split())
     if not turns or not leans(question):
