@@ -136,7 +136,8 @@ class SentenceTransformerEmbedder:
         if precision == "bf16" or (precision == "auto" and quick):
             model.bfloat16()
         # Padding is what a batch of mixed lengths wastes: texts are sorted, and a batch holds about this many tokens,
-        # the best of 1,024 to 16,384 on one CPU with AMX and one without (to measure: `python -m benchmarks batch_tokens`).
+        # set by a trial of 400 texts without AMX and by earlier work with it; `python -m benchmarks batch_tokens`
+        # measures it again.
         self.batch_tokens = 65_536 if self.device == "cuda" else 4096 if quick else 2048
         self._model = model
         self._lock = threading.Lock()

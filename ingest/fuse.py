@@ -7,7 +7,8 @@ from collections.abc import Sequence
 Ranking = Sequence[tuple[int, float]]
 
 KEYWORD_WEIGHT = 0.4
-"""Weight of BM25 against the dense score; the best of .2 to .6 on a part of SciFact (benchmarks/results/retrieval.json)."""
+"""Weight of BM25 against the dense score; taken from earlier work on SciFact's training claims, and the best
+of .2 to .6 in a quick run on a part of them (benchmarks/results/retrieval.json)."""
 
 
 def fuse(dense: Ranking, keyword: Ranking, *, keyword_weight: float = KEYWORD_WEIGHT) -> list[tuple[int, float]]:

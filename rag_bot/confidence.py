@@ -42,7 +42,7 @@ class Calibration:
     """A logistic model, and what refusing below each probability leads to.
 
     `curve` holds (threshold, share of wrong answers among those given at it) as measured on questions that the model
-    was not fitted on.
+    was not fitted on (the thresholds themselves are picked on those questions).
     """
 
     weights: tuple[float, ...]
