@@ -91,16 +91,6 @@ class VectorIndex:
         found = zip(ids.tolist(), scores[0].tolist(), strict=True)
         return [(i, score) for i, score in found if i not in without][:k]
 
-    def scores(self, vector: Vectors, ids: Collection[int]) -> dict[int, float]:
-        """The cosines of one vector to those of `ids` that stand here."""
-        wanted = np.asarray(sorted(ids), dtype=np.int64)
-        rows = np.searchsorted(self._ids, wanted)
-        found: dict[int, float] = {}
-        for row, i in zip(rows.tolist(), wanted.tolist(), strict=True):
-            if row < len(self._ids) and self._ids[row] == i:
-                found[i] = float(self._index.reconstruct(row) @ vector)
-        return found
-
     def save(self, path: Path) -> None:
         """Write the index, ids included, as one FAISS file."""
         faiss = load_faiss()

@@ -74,7 +74,7 @@ def create_app(bot: Bot, hosts: frozenset[str] | None = None) -> FastAPI:
 
 
 def _add_pages(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def chat_page() -> Response:
         return FileResponse(STATIC / "index.html", headers=KEPT)
 

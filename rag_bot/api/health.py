@@ -15,12 +15,14 @@ from rag_bot.api.service import AnyService, ReadyService
 router = APIRouter(tags=["Operation"])
 
 
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", response_model=Live)
 async def live() -> Response:
     """The process answers."""
     return JSONResponse({"live": True})
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", response_model=Readiness, responses=PROBLEM)
 def ready(service: ReadyService) -> Response:
     """Questions can be answered: the index and the models are there. 503 says what is missing."""

@@ -50,13 +50,6 @@ def test_fewer_than_asked_for() -> None:
     assert VectorIndex(DIMENSION).search(vectors[0], 5) == []
 
 
-def test_cosines_of_chosen_ones() -> None:
-    vectors = unit_vectors(20)
-    scores = built(vectors).scores(vectors[3], {10, 16, 17, 9_999, 1})
-    assert scores == {10: pytest.approx(float(vectors[0] @ vectors[3])), 16: pytest.approx(1.0)}
-    assert VectorIndex(DIMENSION).scores(vectors[0], {1, 2}) == {}
-
-
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     vectors = unit_vectors(100)
     index = built(vectors)
@@ -64,7 +57,6 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     loaded = VectorIndex.load(tmp_path / "vectors")
     assert len(loaded) == 100
     assert loaded.search(vectors[5], 10) == index.search(vectors[5], 10)
-    assert loaded.scores(vectors[5], {20}) == index.scores(vectors[5], {20})
 
 
 def test_the_same_vectors_give_the_same_file(tmp_path: Path) -> None:
@@ -113,7 +105,6 @@ def test_the_gpu_answers_as_the_cpu_does(tmp_path: Path) -> None:
             expected, found = cpu.search(query, k, without), gpu.search(query, k, without)
             assert [i for i, _ in found] == [i for i, _ in expected]
             assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-4)
-        assert gpu.scores(query, {10, 12, 9_998}) == pytest.approx(cpu.scores(query, {10, 12, 9_998}), abs=1e-4)
     gpu.save(tmp_path / "gpu")
     cpu.save(tmp_path / "cpu")
     assert (tmp_path / "gpu").read_bytes() == (tmp_path / "cpu").read_bytes()

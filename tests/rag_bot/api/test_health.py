@@ -17,6 +17,12 @@ def test_live_and_ready(client: TestClient) -> None:
     assert client.get("/health/ready").json() == {"ready": True, "documents": 3, "chunks": 3}
 
 
+@pytest.mark.parametrize("path", ["/", "/health/live", "/health/ready"])
+def test_what_watches_a_service_may_ask_for_the_head_alone(client: TestClient, path: str) -> None:
+    response = client.head(path)
+    assert (response.status_code, response.content) == (200, b"")
+
+
 def test_until_ready_every_answering_route_says_what_is_missing(client: TestClient, bot: ToyBot) -> None:
     bot.missing = "The models are being loaded."
     responses = [
