@@ -47,6 +47,11 @@ BENCHMARKS = {
     "latency": Benchmark("A warm question to its first sentence, beside LangChain's retriever", "benchmarks.latency:run"),
     "retrieval": Benchmark("What dense, keyword and fused search find", "benchmarks.retrieval:run"),
     "answers": Benchmark("Share answered right and refused, with and without the source", "benchmarks.answers:run"),
+    "gate": Benchmark("What the gate releases of true sentences, and of the same made wrong", "benchmarks.gate:run"),
+    "writer": Benchmark("What the gate releases of what the demo's LLM writes over the handbook", "benchmarks.writer:run"),
+    "llama_overhead": Benchmark("Our chat model beside bare llama_cpp on the same prompts", "benchmarks.llama:overhead"),
+    "llama_clients": Benchmark("Eight clients at once on one local LLM", "benchmarks.llama:clients"),
+    "llm_faults": Benchmark("How questions end while the LLM fails", "benchmarks.llm_faults:run"),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False

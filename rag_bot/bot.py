@@ -6,11 +6,12 @@ import asyncio
 import logging
 import secrets
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ingest.errors import DocumentNotFound
 from ingest.index import Index
@@ -18,18 +19,21 @@ from ingest.parsers.builder import clean
 from ingest.pipeline import Pipeline
 from ingest.sentences import units
 from ingest.types import Hit, LedgerEntry, Mode
-from rag_bot.answer import Answerer
+from rag_bot.answer import Answerer, Brief
+from rag_bot.budget import Budget
 from rag_bot.cite import cite
 from rag_bot.confidence import Confidence
+from rag_bot.courtesy import courtesy
 from rag_bot.errors import BadQuestion, Busy, NotFound, StateError
 from rag_bot.evidence import EvidenceFinder
 from rag_bot.gate import Gate
+from rag_bot.judge import Judge
 from rag_bot.marks import joined
 from rag_bot.memory import Memory
 from rag_bot.observe import Trace
 from rag_bot.rails import Rails
 from rag_bot.retrieve import Retriever
-from rag_bot.rewrite import rewrite
+from rag_bot.rewrite import Rewriter
 from rag_bot.settings import Settings
 from rag_bot.types import (
     Answer,
@@ -39,6 +43,7 @@ from rag_bot.types import (
     DoneEvent,
     Event,
     Evidence,
+    Report,
     Sentence,
     SentenceEvent,
     SourcesEvent,
@@ -51,8 +56,10 @@ from rag_bot.types import (
 
 if TYPE_CHECKING:
     from ingest.embedder import Vectors
+    from rag_bot.llm.llm import LLM
 
 T = TypeVar("T")
+_Place: TypeAlias = tuple[str, int, int]
 _log = logging.getLogger(__name__)
 
 REFUSAL = "The documents don't say."
@@ -71,11 +78,15 @@ class Parts:
     index: Index
     memory: Memory
     rails: Rails
+    rewrite: Rewriter
     retrieve: Retriever
     evidence: EvidenceFinder
     confidence: Confidence
     answerer: Answerer
+    quote: Answerer
     gate: Gate
+    judge: Judge | None
+    llms: Sequence[LLM]
     open_writer: Callable[[], Pipeline]
 
 
@@ -87,18 +98,33 @@ class _Draft:
     conversation_id: str
     new: bool
     trace: Trace
+    budget: Budget
+    turns: Sequence[Turn]
     standalone: Standalone
+    model: str
     hits: Sequence[Hit] = ()
     evidence: Sequence[Evidence] = ()
     confidence: float = 0.0
     sentences: list[Sentence] = field(default_factory=list)
+    numbers: dict[_Place, int] = field(default_factory=dict)
     citations: dict[int, Citation] = field(default_factory=dict)
-    usage: Usage = field(default_factory=Usage)
+    notes: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
     refused: Verdict | None = None
+    answer_id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    accounted: bool = False
+
+    def take(self, report: Report) -> None:
+        self.model = report.model or self.model
+        self.notes.extend(report.notes)
+        self.counts.update(report.counts)
 
 
 class Bot:
-    """Answers questions from an index. `open_parts` is called by `start`, in a thread, since loading takes seconds."""
+    """Answers questions from an index. `open_parts` is called by `start`, in a thread, since loading takes seconds.
+
+    `spent` is what each LLM, by its name, has taken since the bot was made.
+    """
 
     def __init__(self, settings: Settings, open_parts: Callable[[], Parts]) -> None:
         self.settings = settings
@@ -108,6 +134,7 @@ class Bot:
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="bot")
         self._writing = asyncio.Lock()
         self._waiting_writes = 0
+        self.spent: dict[str, Usage] = {}
 
     async def start(self) -> None:
         """Open the index and load the models. Raises IngestError or BotError; `ready` then says the same."""
@@ -121,6 +148,8 @@ class Bot:
         if self._parts:
             parts, self._parts = self._parts, None
             parts.retrieve.embed.close()
+            for llm in parts.llms:
+                llm.close()
             parts.index.close()
             parts.memory.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -160,6 +189,17 @@ class Bot:
         """
         parts = self._opened()
         draft = await self._begin(parts, question, conversation_id, turns)
+        try:
+            async with aclosing(self._story(parts, draft, keep=turns is None)) as events:
+                async for event in events:
+                    yield event
+        finally:  # what was spent is counted, also when nobody waits for the answer any more
+            for model, usage in draft.budget.by_model.items():
+                self.spent[model] = self.spent.get(model, Usage()) + usage
+            if draft.budget.by_model and not draft.accounted:
+                threading.Thread(target=self._account, args=(parts, draft, turns is None), name="account").start()
+
+    async def _story(self, parts: Parts, draft: _Draft, *, keep: bool) -> AsyncGenerator[Event, None]:
         trace = draft.trace
 
         # 1. May this be asked at all?
@@ -167,10 +207,22 @@ class Bot:
             verdict = await parts.rails.check_question(draft.question)
         if not verdict.allowed:
             yield BlockedEvent(verdict)
-            yield DoneEvent(await self._finish(parts, draft, keep=turns is None, blocked=verdict))
+            yield DoneEvent(await self._finish(parts, draft, keep=keep, blocked=verdict))
             return
 
-        # 2. Find the passages that may hold the answer.
+        # 2. A greeting or a thank-you needs no proof.
+        polite = courtesy(draft.question)
+        if polite:
+            draft.sentences.append(Sentence(polite, supported=True))
+            yield SentenceEvent(draft.sentences[0], ())
+            yield DoneEvent(await self._finish(parts, draft, keep=keep))
+            return
+
+        # 3. Put a follow-up so that it stands alone.
+        with trace.step("rewrite"):
+            draft.standalone = await parts.rewrite(draft.question, draft.turns, draft.budget)
+
+        # 4. Find the passages that may hold the answer.
         yield StatusEvent("search")
         with trace.step("embed"):
             vector = await self._in_thread(parts.retrieve.embed, draft.standalone.text)
@@ -180,23 +232,26 @@ class Bot:
             )
         yield SourcesEvent(tuple(draft.hits))
 
-        # 3. Weigh their sentences: is the answer there?
+        # 5. Weigh their sentences: is the answer there?
         yield StatusEvent("read")
         with trace.step("evidence"):
             await self._in_thread(self._weigh, parts, draft, vector)
 
-        # 4. Answer, and release each sentence that the gate and the rails let through.
+        # 6. Answer, and release each sentence that the gate and the rails let through.
         if parts.confidence.enough(draft.confidence):
             yield StatusEvent("answer")
             async with aclosing(self._released(parts, draft)) as released:
                 async for event in released:
                     yield event
+        cut = draft.counts["sentences_cut"]
+        if cut and parts.gate.mode == "strict" and draft.model != parts.quote.name:
+            draft.notes.append(f"{_many(cut, 'sentence')} left out: the sources don't carry {'it' if cut == 1 else 'them'}.")
 
-        # 5. Keep the turn, then hand over the whole. A rail that left no sentence has refused the answer.
+        # 7. Keep the turn, then hand over the whole. A rail that left no sentence has refused the answer.
         blocked = None if draft.sentences else draft.refused
         if blocked:
             yield BlockedEvent(blocked)
-        yield DoneEvent(await self._finish(parts, draft, keep=turns is None, blocked=blocked))
+        yield DoneEvent(await self._finish(parts, draft, keep=keep, blocked=blocked))
 
     async def search(self, query: str, k: int, mode: Mode = "hybrid") -> list[Hit]:
         """The passages that fit a query, without an answer."""
@@ -222,15 +277,15 @@ class Bot:
                 f"The question has {len(question):,} characters; {self.settings.max_question_chars:,} are allowed.",
                 "Shorten it, or raise RAG_BOT_MAX_QUESTION_CHARS.",
             )
-        trace = Trace()
-        with trace.step("rewrite"):
+        trace, budget = Trace(), Budget(self.settings.llm_first_seconds, self.settings.llm_seconds)
+        with trace.step("memory"):
             if turns is None:
                 turns = await self._in_thread(parts.memory.turns, conversation_id) if conversation_id else ()
-            limit = self.settings.max_question_chars
-            turns = [replace(turn, question=turn.question[:limit]) for turn in turns[-_TURNS:]]
-            standalone = await self._in_thread(rewrite, question, turns)
-        new = conversation_id is None
-        return _Draft(question, conversation_id or secrets.token_urlsafe(12), new, trace, standalone)
+        limit = self.settings.max_question_chars
+        turns = [replace(turn, question=turn.question[:limit]) for turn in turns[-_TURNS:]]
+        new, alone = conversation_id is None, Standalone(question, question)
+        conversation_id = conversation_id or secrets.token_urlsafe(12)
+        return _Draft(question, conversation_id, new, trace, budget, turns, alone, parts.answerer.name)
 
     @staticmethod
     def _weigh(parts: Parts, draft: _Draft, vector: Vectors) -> None:
@@ -239,26 +294,44 @@ class Bot:
         draft.confidence = parts.confidence(weights, draft.hits, draft.evidence)
 
     async def _released(self, parts: Parts, draft: _Draft) -> AsyncGenerator[Event, None]:
-        """The answerer's sentences that may be shown, numbered as they come."""
-        numbers: dict[int, int] = {}
-        async with aclosing(parts.answerer(draft.standalone, draft.hits, draft.evidence)) as claims:
-            async for claim in claims:
-                if isinstance(claim, Usage):
-                    draft.usage = claim
-                    continue
-                with draft.trace.step("gate"):
-                    verdict = await self._in_thread(parts.gate, claim)
-                    allowed = await parts.rails.check_sentence(claim.text, draft.hits)
-                if not allowed.allowed:
-                    draft.refused = allowed
-                if not allowed.allowed or (not verdict.allowed and parts.gate.mode == "strict"):
-                    continue
-                claim = _renumbered(claim, numbers)
-                sentence = Sentence(claim.text, tuple(citation.n for citation in claim.citations), verdict.allowed)
-                draft.sentences.append(sentence)
-                draft.citations.update((citation.n, citation) for citation in claim.citations)
-                draft.trace.mark("first_sentence")
-                yield SentenceEvent(sentence, claim.citations)
+        """The sentences that may be shown, numbered as they come. Where nothing of what an LLM wrote may be, quotes are."""
+        brief = Brief(draft.standalone, draft.hits, draft.evidence, draft.turns, draft.budget)
+        for answerer in (parts.answerer, parts.quote):
+            async with aclosing(answerer(brief)) as items:
+                async for item in items:
+                    if isinstance(item, Report):
+                        draft.take(item)
+                    elif (sentence := await self._sentence(parts, draft, item)) is not None:
+                        yield sentence
+            if draft.sentences or draft.refused or not draft.counts["sentences_cut"] or answerer is parts.quote:
+                return
+            draft.take(
+                Report(parts.quote.name, notes=(f"Nothing that {draft.model} wrote is in the sources: they are quoted.",))
+            )
+
+    async def _sentence(self, parts: Parts, draft: _Draft, claim: Claim) -> SentenceEvent | None:
+        """A claim as a sentence of the answer; None if the gate, the judge or a rail keeps it back."""
+        with draft.trace.step("gate"):
+            judged = await self._in_thread(parts.gate.prove, claim, draft.hits)
+        if parts.judge and claim.written:
+            with draft.trace.step("judge"):
+                judged = await parts.judge(judged, draft.budget)
+        with draft.trace.step("rails"):
+            allowed = await parts.rails.check_sentence(claim.text, draft.hits)
+        supported = judged.verdict.allowed
+        if not allowed.allowed:
+            draft.refused = allowed
+            return None
+        if not supported:
+            draft.counts["sentences_cut"] += 1
+            if parts.gate.mode == "strict":
+                return None
+        claim = _renumbered(judged.claim, draft.numbers)
+        sentence = Sentence(claim.text, tuple(citation.n for citation in claim.citations), supported)
+        draft.sentences.append(sentence)
+        draft.citations.update((citation.n, citation) for citation in claim.citations)
+        draft.trace.mark("first_sentence")
+        return SentenceEvent(sentence, claim.citations)
 
     async def _finish(self, parts: Parts, draft: _Draft, *, keep: bool, blocked: Verdict | None = None) -> Answer:
         if blocked:
@@ -271,18 +344,23 @@ class Bot:
             answer=text,
             abstained=blocked is None and not draft.sentences,
             question=draft.standalone.text,
-            model=parts.answerer.name,
+            model=draft.model,
             conversation_id=draft.conversation_id,
-            answer_id=secrets.token_urlsafe(12),
+            answer_id=draft.answer_id,
             sentences=tuple(draft.sentences),
             citations=tuple(draft.citations[n] for n in sorted(draft.citations)),
             blocked=blocked,
             confidence=round(draft.confidence, 4),
-            usage=draft.usage,
+            usage=draft.budget.spent,
+            notes=tuple(draft.notes),
+            counts=dict(draft.counts),
         )
         if keep:
             with draft.trace.step("memory"):
                 await self._in_thread(self._keep, parts, draft, replace(answer, timings_ms=draft.trace.timings_ms()))
+        draft.accounted = True
+        if draft.budget.by_model:
+            await asyncio.shield(self._in_thread(self._account, parts, draft, keep))
         return replace(answer, timings_ms=draft.trace.timings_ms())
 
     @staticmethod
@@ -293,6 +371,14 @@ class Bot:
             _log.error("The turn was not kept: %s", error)  # the answer is there all the same
         except NotFound:
             _log.info("The conversation %s was deleted while it was answered.", draft.conversation_id)
+
+    @staticmethod
+    def _account(parts: Parts, draft: _Draft, keep: bool) -> None:
+        """Keep what LLMs took for an answer, whether it was given and kept or not."""
+        try:
+            parts.memory.spent(draft.answer_id, draft.budget.by_model, draft.conversation_id if keep else "")
+        except StateError as error:
+            _log.error("What was spent was not kept: %s", error)
 
     def _refusal(self, parts: Parts, draft: _Draft) -> str:
         """An honest refusal that names the nearest sections, each with a mark that leads there."""
@@ -357,10 +443,16 @@ async def _in_daemon(function: Callable[[], T]) -> T:
     return await asyncio.shield(asyncio.wrap_future(future))
 
 
-def _renumbered(claim: Claim, numbers: dict[int, int]) -> Claim:
-    """Marks without gaps, though the gate may have dropped what stood between."""
-    citations = tuple(replace(c, n=numbers.setdefault(c.n, len(numbers) + 1)) for c in claim.citations)
+def _renumbered(claim: Claim, numbers: dict[_Place, int]) -> Claim:
+    """Marks without gaps, though the gate may have dropped what stood between; the same place keeps its number."""
+    citations = tuple(
+        replace(c, n=numbers.setdefault((c.document_id, c.start, c.end), len(numbers) + 1)) for c in claim.citations
+    )
     return replace(claim, citations=citations)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"1 {noun} was" if number == 1 else f"{number} {noun}s were"
 
 
 def text_reader(index: Index) -> Callable[[str, int, int], str]:

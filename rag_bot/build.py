@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from ingest.build import open_pipeline
 from ingest.errors import IndexMissing
 from ingest.index import Index
 from ingest.pipeline import Pipeline
 from rag_bot.answer import Answerer
+from rag_bot.answer.generate import GenerateAnswerer
 from rag_bot.answer.quote import QuoteAnswerer
 from rag_bot.answer.quote_llm import QuoteLLMAnswerer
 from rag_bot.bot import Bot, Parts, text_reader
+from rag_bot.cite import TextAt
 from rag_bot.confidence import Calibration, Confidence
 from rag_bot.errors import BadSetting
 from rag_bot.evidence import EvidenceFinder
 from rag_bot.gate import Gate
-from rag_bot.llm import load_llm
+from rag_bot.judge import Judge
+from rag_bot.llm.llm import LLM
+from rag_bot.llm.load import load_llms
+from rag_bot.llm.spec import parse_llms
 from rag_bot.memory import Memory
 from rag_bot.rails import NoRails, Rails
 from rag_bot.retrieve import QueryEmbedder, Retriever
+from rag_bot.rewrite import ByLLM, ByRules
 from rag_bot.settings import Settings
+from rag_bot.support import SupportFinder
 
 _log = logging.getLogger(__name__)
 
@@ -32,18 +40,26 @@ def build_bot(settings: Settings, *, create: bool = False) -> Bot:
 
 def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     """Open the index and load the embedder. Raises IngestError or BotError."""
-    rails = make_rails(settings)  # before anything is opened: a wrong setting leaves nothing behind
-    confidence = Confidence(Calibration.load(), settings.max_wrong)
+    check_settings(settings)  # before anything is opened: a wrong setting leaves nothing behind
     index = _open_index(settings, create=create)
     for note in index.notes:
         _log.warning("%s", note)
     text_at = text_reader(index)
+    llms: tuple[LLM, ...] = ()
+    judges: tuple[LLM, ...] = ()
     try:
-        answerer = make_answerer(settings, QuoteAnswerer(text_at))
+        llms = load_llms(settings.llm, settings) if settings.answer != "quote" else ()
+        judges = load_llms(settings.judge, settings) if llms else ()
+        quote = QuoteAnswerer(text_at)
+        answerer = make_answerer(settings, llms, quote, text_at)
         _ = index.embedder  # loaded now, so that the first question needn't wait
     except BaseException:
+        for llm in (*llms, *judges):
+            llm.close()
         index.close()
         raise
+    embed = QueryEmbedder(index)
+    support = SupportFinder(embed, index.sentence_cosines, text_at)
 
     def open_writer() -> Pipeline:
         index.refresh()  # all may have been embedded anew since, with another embedder
@@ -52,14 +68,27 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     return Parts(
         index=index,
         memory=Memory(settings.state_url),
-        rails=rails,
-        retrieve=Retriever(index, QueryEmbedder(index)),
+        rails=make_rails(settings),
+        rewrite=ByLLM(llms[0], seconds=settings.rewrite_seconds) if llms and settings.rewrite_seconds else ByRules(),
+        retrieve=Retriever(index, embed),
         evidence=EvidenceFinder(index.terms, index.idf, index.sentence_cosines, text_at),
-        confidence=confidence,
+        confidence=Confidence(Calibration.load(), settings.max_wrong),
         answerer=answerer,
-        gate=Gate(text_at, settings.gate),
+        quote=quote,
+        gate=Gate(text_at, settings.gate, support),
+        judge=Judge(judges[0], seconds=settings.rewrite_seconds) if judges else None,
+        llms=(*llms, *judges),
         open_writer=open_writer,
     )
+
+
+def check_settings(settings: Settings) -> None:
+    """Raises BadSetting for what can be known to be wrong before anything is opened, and that no waiting will mend."""
+    make_rails(settings)
+    Confidence(Calibration.load(), settings.max_wrong)
+    parse_llms(settings.judge)
+    if not parse_llms(settings.llm) and settings.answer in ("generate", "quote-llm"):
+        raise BadSetting(f"RAG_BOT_ANSWER={settings.answer} needs an LLM.", "Set RAG_BOT_LLM, or use RAG_BOT_ANSWER=quote.")
 
 
 def make_rails(settings: Settings) -> Rails:
@@ -69,18 +98,13 @@ def make_rails(settings: Settings) -> Rails:
     return NoRails()
 
 
-def make_answerer(settings: Settings, quote: QuoteAnswerer) -> Answerer:
-    """`quote` itself, or an answerer that lets the LLM of the settings choose. Raises BadSetting."""
-    if settings.answer == "quote" or (settings.answer == "auto" and not settings.llm):
+def make_answerer(settings: Settings, llms: Sequence[LLM], quote: QuoteAnswerer, text_at: TextAt) -> Answerer:
+    """What the settings say is to answer; `quote` where no LLM is set."""
+    if not llms:
         return quote
-    if settings.answer == "generate":
-        raise BadSetting(
-            "RAG_BOT_ANSWER=generate can't be used yet: what an LLM writes in its own words can't be proved yet.",
-            "Use quote, or quote-llm: the LLM chooses the sentences, and they stay word for word.",
-        )
-    if not settings.llm:
-        raise BadSetting(f"RAG_BOT_ANSWER={settings.answer} needs an LLM.", "Set RAG_BOT_LLM, or use RAG_BOT_ANSWER=quote.")
-    return QuoteLLMAnswerer(load_llm(settings.llm), settings.llm, quote, seconds=settings.llm_seconds)
+    if settings.answer == "quote-llm":
+        return QuoteLLMAnswerer(llms, quote)
+    return GenerateAnswerer(llms, quote, text_at, most_tokens=settings.llm_tokens)
 
 
 def _open_index(settings: Settings, *, create: bool) -> Index:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ingest import console
 from ingest.errors import IngestError
+from rag_bot import models_cli
 from rag_bot.errors import BadQuestion, BotError
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings=console.HELP,
 )
+
+app.add_typer(models_cli.app, name="models")
 
 IndexOption = Annotated[
     Path | None,
@@ -112,6 +116,22 @@ def serve(
     from rag_bot.api.serve import serve as serve_forever
 
     serve_forever(settings)
+
+
+@app.command()
+def usage(
+    by: Annotated[Literal["day", "model", "conversation", "key"], typer.Option(help="What to add it up for.")] = "day",
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Begin with this day (UTC); else all.")
+    ] = None,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what LLMs took, in tokens and money."""
+    settings = _settings(index=index)
+    from rag_bot.usage_cli import report
+
+    report(settings, by, since.date() if since else None, as_json=as_json)
 
 
 @app.command()

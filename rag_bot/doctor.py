@@ -210,18 +210,25 @@ def _state(settings: Settings) -> Iterator[Check]:
 
 
 def _llm(settings: Settings) -> Iterator[Check]:
-    from rag_bot.answer.quote import QuoteAnswerer
-    from rag_bot.build import make_answerer
+    from rag_bot.llm.hosted import PROVIDERS
+    from rag_bot.llm.load import load_llms
+    from rag_bot.llm.spec import parse_llms
 
+    if settings.answer == "quote" or not settings.llm:
+        yield Check("llm", "ok", "none: answers are quotes, word for word")
+        return
     try:
-        answerer = make_answerer(settings, QuoteAnswerer(lambda *_: ""))
+        llms = load_llms(settings.llm, settings)
     except BotError as error:
         yield Check("llm", "missing", str(error), error.hint)
-    else:
-        found = (
-            "none: answers are quotes, word for word" if answerer.name == "quote" else f"{answerer.name} chooses what is quoted"
-        )
-        yield Check("llm", "ok", found)
+        return
+    for llm in llms:
+        llm.close()
+    does = "chooses what is quoted" if settings.answer == "quote-llm" else "writes, and the gate checks each sentence"
+    yield Check("llm", "ok", f"{', then '.join(llm.name for llm in llms)} {does}")
+    for spec in parse_llms(settings.llm):
+        if provider := PROVIDERS.get(spec.provider):
+            yield Check("privacy", "ok", f"{spec.name}: {provider.leaves}")
 
 
 def _rails(settings: Settings) -> Iterator[Check]:

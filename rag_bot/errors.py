@@ -7,6 +7,7 @@ BotError
 ├── BadSetting           a setting has a value that can't be used
 ├── LLMError             the LLM failed
 │   ├── LLMUnavailable   it can't be reached or loaded
+│   ├── LLMBusy          too many questions wait for it already
 │   └── LLMTimeout       it took too long
 └── StateError           the conversations' database can't be used
 
@@ -50,6 +51,10 @@ class LLMError(BotError):
 
 class LLMUnavailable(LLMError):
     """The LLM can't be reached or loaded."""
+
+
+class LLMBusy(LLMError):
+    """Too many questions wait for the LLM already; it is well."""
 
 
 class LLMTimeout(LLMError):

@@ -1,4 +1,4 @@
-"""Conversations and feedback, kept in a SQL database: SQLite by default, PostgreSQL for several machines."""
+"""Conversations, feedback and what LLMs took, kept in a SQL database: SQLite by default, PostgreSQL for several machines."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from rag_bot.errors import NotFound, StateError
-from rag_bot.types import Answer, Turn
+from rag_bot.types import Answer, Turn, Usage
 
 SCHEMA_VERSION = 1
 TITLE_CHARS = 80
@@ -56,6 +56,36 @@ _feedback = sa.Table(
     sa.Column("right_source", sa.Text),
     sa.Column("at", sa.String(32), nullable=False),
 )
+# What was spent stays spent: no row here goes with its conversation.
+_usage = sa.Table(
+    "usage",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", sa.String(32), nullable=False),
+    sa.Column("day", sa.String(10), nullable=False, index=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("conversation_id", sa.String(64), nullable=False),
+    sa.Column("answer_id", sa.String(64), nullable=False),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("cost", sa.Float, nullable=False),
+)
+UsageBy = Literal["day", "model", "conversation", "key", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What LLMs took for one day (UTC), model, conversation or key, or in all: `name` says which, empty where there is none.
+
+    `cost` is in US dollars, `answers` the number of answers that tokens were taken for.
+    """
+
+    name: str
+    answers: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +242,39 @@ class Memory:
                 raise NotFound(f"There is no answer {answer_id!r}.", "Use the answer_id of a kept answer.")
             connection.execute(sa.delete(_feedback).where(_feedback.c.answer_id == answer_id))
             connection.execute(sa.insert(_feedback).values(answer_id=answer_id, **values))
+
+    def spent(self, answer_id: str, by_model: Mapping[str, Usage], conversation_id: str = "", key: str = "") -> None:
+        """Keep what each LLM took for an answer. `conversation_id` is empty where the caller keeps the conversation."""
+        at = _now()
+        place = {"at": at, "day": at[:10], "answer_id": answer_id, "conversation_id": conversation_id, "key": key}
+        rows = [
+            {
+                **place,
+                "model": model,
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "cost": usage.cost,
+            }
+            for model, usage in by_model.items()
+        ]
+        if rows:
+            with self._transaction() as connection:
+                connection.execute(sa.insert(_usage), rows)
+
+    def usage(self, by: UsageBy = "day", since: date | None = None) -> list[Spending]:
+        """What was spent, since the beginning of a day (UTC) or ever: days in order, else the dearest first."""
+        columns = _usage.c
+        names = {"day": columns.day, "model": columns.model, "conversation": columns.conversation_id, "key": columns.key}
+        name = names.get(by, sa.literal(""))
+        cost, completion = sa.func.sum(columns.cost), sa.func.sum(columns.completion_tokens)
+        answers, prompt = sa.func.count(columns.answer_id.distinct()), sa.func.sum(columns.prompt_tokens)
+        query = sa.select(name, answers, prompt, completion, cost).having(sa.func.count() > 0)
+        query = query.group_by(name) if by in names else query
+        query = query.order_by(name) if by == "day" else query.order_by(cost.desc(), completion.desc(), name)
+        if since is not None:
+            query = query.where(columns.day >= since.isoformat())
+        with self._transaction() as connection:
+            return [Spending(*row) for row in connection.execute(query)]
 
     def close(self) -> None:
         """Let go of the database; a later call opens it again."""

@@ -1,15 +1,62 @@
-"""A follow-up to a question that stands alone: what the conversation is about is put before it, in the user's words."""
+"""A follow-up to a question that stands alone: by rules, in the user's own words, or by an LLM in a bounded time."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
+from rag_bot.budget import Budget
+from rag_bot.errors import LLMError
+from rag_bot.prompt import rewrite_messages
 from rag_bot.types import Standalone, Turn
 from rag_bot.words import CONTINUING, EXPLETIVE, FILLER, NAMED, POINTING, POSSESSIVE, STOPWORDS
 
+if TYPE_CHECKING:
+    from rag_bot.llm.llm import LLM
+
+_log = logging.getLogger(__name__)
+_LONGEST = 600  # characters; what is longer is no question, or says all that is needed
+_LABEL = re.compile(r"(?:(?:rewritten|standalone|last|final)\s+)?question:\s*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _FULL = 4  # a pointing word among more content words than this has what it points to in the same sentence
+
+
+class Rewriter(Protocol):
+    """Puts a question so that it needs none of the earlier turns (oldest first)."""
+
+    async def __call__(self, question: str, turns: Sequence[Turn], budget: Budget) -> Standalone: ...
+
+
+class ByRules:
+    """Needs no LLM."""
+
+    async def __call__(self, question: str, turns: Sequence[Turn], budget: Budget) -> Standalone:
+        return await asyncio.to_thread(rewrite, question, turns)
+
+
+class ByLLM:
+    """Asks an LLM; one that fails, is slow or replies no question is passed over for the rules."""
+
+    def __init__(self, llm: LLM, *, seconds: float) -> None:
+        self._llm, self._seconds = llm, seconds
+
+    async def __call__(self, question: str, turns: Sequence[Turn], budget: Budget) -> Standalone:
+        by_rules = await asyncio.to_thread(rewrite, question, turns)
+        if not turns or len(question) > _LONGEST:
+            return by_rules
+        try:
+            reply = await self._llm.ask(rewrite_messages(question, turns), budget.within(self._seconds), max_tokens=128)
+        except LLMError as error:
+            _log.warning("The question was rewritten by rules: %s", error)
+            return by_rules
+        lines = [line.strip() for line in reply.splitlines() if line.strip()]
+        asked = _LABEL.sub("", lines[0]).strip('"“”') if len(lines) == 1 else ""
+        if len(asked) > _LONGEST or not _WORD.search(asked):
+            return by_rules
+        return Standalone(asked, by_rules.own)
 
 
 def rewrite(question: str, turns: Sequence[Turn]) -> Standalone:

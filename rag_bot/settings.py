@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -19,16 +20,36 @@ class Settings(IngestSettings):
     )
     llm: str = Field(
         default="",
-        description="The LLM that chooses which sentences answer; empty: none is needed. `scripted:FILE` says what a file "
-        "tells it to (for tests).",
+        description="The LLMs, parted by commas, in the order in which they are tried; after the last, sentences are quoted. "
+        "Empty: none is needed. `llama-cpp:FILE.gguf` or a name that `rag-bot models list` knows, `openai:gpt-5-mini`, "
+        "`openai-compatible:http://host:8000/v1#model` and others: see docs/llms.md.",
     )
-    llm_seconds: float = Field(
-        default=30.0, gt=0, description="An LLM that takes longer is passed over for this answer, in seconds."
+    llm_seconds: float = Field(default=90.0, gt=0, description="What LLMs may take for an answer in all, in seconds.")
+    llm_first_seconds: float = Field(
+        default=30.0, gt=0, description="An LLM whose first sentence takes longer is passed over, in seconds."
+    )
+    llm_tokens: int = Field(default=512, ge=16, description="Tokens of an answer at most.")
+    rewrite_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="What the LLM may take to put a follow-up as a question that stands alone; past it, and at 0, rules do.",
+    )
+    judge: str = Field(
+        default="",
+        description="An LLM that reads each written sentence beside its quotes and may refuse it; empty: none is asked.",
+    )
+    prices: Path | None = Field(
+        default=None,
+        description="A TOML file of prices in US dollars for a million tokens, by LLM; what it names goes before the table "
+        "that is part of the package.",
+    )
+    models: Path = Field(
+        default=Path("~/.cache/rag-bot/models"), description="Folder of the models that `rag-bot models pull` fetches."
     )
     answer: Literal["auto", "quote", "quote-llm", "generate"] = Field(
         default="auto",
-        description="`quote`: the sentences that fit best, word for word; `quote-llm`: the same, chosen by the LLM; `auto`: "
-        "`quote-llm` when an LLM is set. `generate` (the LLM writes) is refused until its sentences can be proved.",
+        description="`quote`: the sentences that fit best, word for word; `quote-llm`: the same, chosen by the LLM; "
+        "`generate`: the LLM writes, and the gate checks each sentence; `auto`: `generate` when an LLM is set, else `quote`.",
     )
     gate: Literal["strict", "flag", "off"] = Field(
         default="strict",

@@ -28,6 +28,7 @@ def tell(loop: asyncio.Runner, bot: Bot, question: str, conversation: str | None
 
     answer = loop.run(watch())
     if answer:
+        show_remarks(question, answer)
         show_sources(answer.citations, quotes=quotes and not answer.abstained)
     return answer
 
@@ -91,12 +92,23 @@ def show_sentence(sentence: Sentence) -> None:
     from rich.text import Text
 
     text = safe(sentence.text, keep="\n\t")
-    line = Text(text)
+    line = Text(text, "" if sentence.supported else "strike")
     if sentence.citations:
         line.append("\n" if "\n" in text else " ").append("".join(f"[{n}]" for n in sentence.citations), "cyan")
     if not sentence.supported:
         line.append(" (not proved)", "yellow")
     console().print(line)
+
+
+def show_remarks(question: str, answer: Answer) -> None:
+    """What is to be known beside the answer: how a follow-up was understood, and what went wrong."""
+    from rich.text import Text
+
+    remarks = list(answer.notes)
+    if question.split() != answer.question.split():
+        remarks.insert(0, f"Understood as: {answer.question}")
+    for remark in remarks:
+        console().print(Text(one_line(remark), "dim"))
 
 
 def show_refusal(text: str, style: str) -> None:

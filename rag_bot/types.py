@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -87,10 +88,16 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an answerer proposes: a sentence and the spans that are to prove it. The gate decides on it."""
+    """What an answerer proposes: a sentence and what is to prove it. The gate decides on it.
+
+    A quoted sentence brings its citations. One that an LLM has written (`written`) brings `marks`, the places in the list
+    of passages that it says prove it; the gate finds the spans that carry it, there or elsewhere.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
+    written: bool = False
+    marks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What the gate makes of a claim: the claim with the citations that prove it (or as it was), and the verdict."""
+
+    claim: Claim
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens and money (US dollars) that an answer took."""
 
@@ -110,10 +125,31 @@ class Usage:
     completion_tokens: int = 0
     cost: float = 0.0
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cost + other.cost,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an answerer has to say beside its claims; an answer's reports are added up.
+
+    `model` is who answered (the last report that names one holds). `notes` are sentences for the user, such as that an LLM
+    failed and another took its place. `counts` says how many of something, such as passages that did not fit.
+    """
+
+    model: str = ""
+    usage: Usage = field(default_factory=Usage)
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; `as_dict` is the public answer object."""
+    """A whole answer; `as_dict` is the public answer object. `notes` and `counts` are those of `Report`."""
 
     answer: str
     abstained: bool
@@ -127,6 +163,8 @@ class Answer:
     confidence: float = 0.0
     usage: Usage = field(default_factory=Usage)
     timings_ms: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The answer object of the public contract, ready for JSON."""

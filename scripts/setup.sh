@@ -94,6 +94,14 @@ for pair in "cpu gpu" "gpu cpu"; do
     esac
 done
 
+# llama-cpp-python is built here. Its kernels for AMX, as gcc builds them, end the process on quantised models: they are
+# left out, also on a machine that has AMX (-DGGML_AMX_…=OFF does nothing beside llama.cpp's -march=native).
+no_amx="-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+# shellcheck disable=SC2086
+if "${CC:-cc}" $no_amx -E -x c /dev/null >/dev/null 2>&1; then
+    export CFLAGS="${CFLAGS:-} $no_amx" CXXFLAGS="${CXXFLAGS:-} $no_amx"
+fi
+
 say "Installing into .venv ($*). The first time this takes some minutes and about 2 GB of disk" \
     "(more where torch comes with CUDA)."
 : >"$log"

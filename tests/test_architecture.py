@@ -19,13 +19,39 @@ ROOT = Path(__file__).resolve().parent.parent
 # The steps of each package. They meet in the story, so none imports another; a folder is one step with all below it.
 STEPS = {
     "ingest": ("sources", "parsers", "chunker", "embedder", "vectors", "keywords", "fuse", "store", "manifest", "lock"),
-    "rag_bot": ("rewrite", "retrieve", "rerank", "prompt", "evidence", "answer", "llm", "gate", "cite", "rails", "memory"),
+    "rag_bot": (
+        "rewrite",
+        "retrieve",
+        "rerank",
+        "prompt",
+        "evidence",
+        "answer",
+        "llm",
+        "support",
+        "gate",
+        "judge",
+        "cite",
+        "rails",
+        "memory",
+    ),
 }
 # What a step may take from another all the same: names of types and of small pure functions.
 BETWEEN_STEPS = {
     "ingest.embedder": {"Embedded", "Embedder", "Vectors"},
     "rag_bot.cite": {"TextAt", "cite", "cite_row"},
-    "rag_bot.prompt": {"choose_messages"},
+    "rag_bot.prompt": {
+        "NO_ANSWER",
+        "Prompt",
+        "answer_prompt",
+        "as_data",
+        "choose_messages",
+        "copy_grammar",
+        "copy_messages",
+        "judge_messages",
+        "rewrite_messages",
+    },
+    "rag_bot.llm.llm": {"LLM"},
+    "rag_bot.support": {"SupportFinder"},
 }
 
 # Where the story is told: the standard library and our own modules, nothing else.
@@ -39,6 +65,8 @@ COMMAND_LINES = (
     "rag_bot.chat",
     "rag_bot.terminal",
     "rag_bot.doctor",
+    "rag_bot.models_cli",
+    "rag_bot.usage_cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
 HOMES: dict[str, tuple[str, ...]] = {
@@ -62,7 +90,13 @@ HOMES: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("rag_bot.api",),
     "typer": COMMAND_LINES,
     "rich": COMMAND_LINES,
-    "langchain_core": ("rag_bot.llm", "rag_bot.answer.generate", "rag_bot.langchain"),
+    "llama_cpp": ("rag_bot.llm.llama_chat", "rag_bot.llm.llama_worker"),
+    "jinja2": ("rag_bot.llm.llama_chat",),
+    "langchain_core": ("rag_bot.llm", "rag_bot.langchain"),
+    "langchain": ("rag_bot.llm",),
+    "langchain_aws": ("rag_bot.llm",),
+    "boto3": ("rag_bot.llm",),
+    "botocore": ("rag_bot.llm",),
     "pydantic_settings": ("ingest.settings",),
 }
 

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from ingest.types import Span
+from rag_bot.answer import Brief
 from rag_bot.cite import TextAt, cite, cite_row
-from rag_bot.types import Citation, Claim, Evidence, Passage, Standalone
+from rag_bot.types import Citation, Claim, Evidence, Passage, Report
 from rag_bot.words import POINTING
 
 MOST = 3
@@ -23,11 +24,9 @@ class QuoteAnswerer:
     def __init__(self, text_at: TextAt) -> None:
         self._text_at = text_at
 
-    async def __call__(
-        self, question: Standalone, passages: Sequence[Passage], evidence: Sequence[Evidence]
-    ) -> AsyncGenerator[Claim, None]:
+    async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
         """One claim for each chosen sentence; the best passage's first, each passage's in reading order."""
-        for claim in await asyncio.to_thread(self.claims, choose(evidence), passages):
+        for claim in await asyncio.to_thread(self.claims, choose(brief.evidence), brief.passages):
             yield claim
 
     def claims(self, chosen: Sequence[Evidence], passages: Sequence[Passage]) -> list[Claim]:

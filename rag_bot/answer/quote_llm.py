@@ -8,57 +8,69 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
+from rag_bot.answer import Brief
 from rag_bot.answer.quote import MOST, QuoteAnswerer, in_reading_order
-from rag_bot.errors import LLMError, LLMTimeout
-from rag_bot.prompt import choose_messages
-from rag_bot.types import Claim, Evidence, Passage, Standalone, Usage
+from rag_bot.errors import LLMError
+from rag_bot.prompt import choose_messages, copy_grammar, copy_messages
+from rag_bot.types import Claim, Evidence, Report
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    from rag_bot.llm.llm import LLM
 
 _SHOWN = 12  # sentences that the LLM chooses from
+_TOKENS = 64  # of its reply
 _NUMBERS = re.compile(r"\d+")
 _log = logging.getLogger(__name__)
 
 
 class QuoteLLMAnswerer:
-    """As `quote`, with an LLM's choice of sentences. An LLM that fails, is slow or replies nonsense is passed over."""
+    """As `quote`, with an LLM's choice of sentences. One that fails, is slow or replies nonsense is passed over."""
 
-    def __init__(self, llm: BaseChatModel, name: str, quote: QuoteAnswerer, *, seconds: float) -> None:
-        self.name = name
-        self._llm, self._quote, self._seconds = llm, quote, seconds
+    def __init__(self, llms: Sequence[LLM], quote: QuoteAnswerer) -> None:
+        self.name = llms[0].name
+        self._llms, self._quote = llms, quote
 
-    async def __call__(
-        self, question: Standalone, passages: Sequence[Passage], evidence: Sequence[Evidence]
-    ) -> AsyncGenerator[Claim | Usage, None]:
+    async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
         """The chosen sentences as claims; none if the LLM says that none answers."""
-        shown = evidence[:_SHOWN]
-        try:
-            reply, usage = await self._ask(choose_messages(question.text, shown, passages))
-            yield usage
-            chosen = picked(reply, shown)
-        except LLMError as error:
-            _log.warning("The LLM %s was passed over: %s", self.name, error)
-            chosen = None
-        if chosen is None:
-            async for claim in self._quote(question, passages, evidence):
+        for llm in self._llms:
+            brief.budget.begin()
+            try:
+                chosen = await self._chosen(llm, brief)
+            except LLMError as error:
+                _log.warning("The LLM was passed over: %s", error)
+                yield Report(notes=(f"{error} Another way was taken.",), counts={"fallbacks": 1})
+                continue
+            if chosen is None:
+                yield Report(notes=(f"What the LLM {llm.name} chose made no sense.",), counts={"fallbacks": 1})
+                continue
+            yield Report(model=llm.name)
+            for claim in await asyncio.to_thread(self._quote.claims, chosen, brief.passages):
                 yield claim
             return
-        for claim in await asyncio.to_thread(self._quote.claims, chosen, passages):
-            yield claim
+        yield Report(model=self._quote.name)
+        async for item in self._quote(brief):
+            yield item
 
-    async def _ask(self, messages: list[tuple[str, str]]) -> tuple[str, Usage]:
-        try:
-            message = await asyncio.wait_for(self._llm.ainvoke(messages), self._seconds)
-        except TimeoutError as error:
-            raise LLMTimeout(f"The LLM {self.name} took longer than {self._seconds:g} seconds.") from error
-        except LLMError:
-            raise
-        except Exception as error:  # each provider has errors of its own; whichever it is, the bot goes on without
-            raise LLMError(f"The LLM {self.name} failed: {error}") from error
-        counts = getattr(message, "usage_metadata", None) or {}
-        usage = Usage(counts.get("input_tokens", 0), counts.get("output_tokens", 0))
-        return str(message.text), usage
+    async def _chosen(self, llm: LLM, brief: Brief) -> list[Evidence] | None:
+        """By copying under a grammar that allows nothing else where the LLM takes one, else by their numbers."""
+        shown, asked = brief.evidence[:_SHOWN], brief.question.text
+        if llm.grammar and shown:
+            texts = [_line(item) for item in shown]
+            grammar = copy_grammar(list(dict.fromkeys(texts)), MOST)
+            most = 8 + sum(sorted(map(llm.count, texts))[-MOST:])
+            reply = await llm.ask(copy_messages(asked, texts), brief.budget, grammar=grammar, max_tokens=most)
+            return copied(reply, shown)
+        reply = await llm.ask(choose_messages(asked, shown, brief.passages), brief.budget, max_tokens=_TOKENS)
+        return picked(reply, shown)
+
+
+def copied(reply: str, shown: Sequence[Evidence]) -> list[Evidence] | None:
+    """The sentences that a reply repeats, in reading order; an empty list for `none`; None if it is none of them."""
+    if reply.strip() == "none":
+        return []
+    by_text = {_line(item): item for item in reversed(shown)}
+    chosen = [by_text[line] for line in dict.fromkeys(reply.splitlines()) if line in by_text]
+    return in_reading_order(chosen[:MOST]) or None
 
 
 def picked(reply: str, shown: Sequence[Evidence]) -> list[Evidence] | None:
@@ -71,3 +83,7 @@ def picked(reply: str, shown: Sequence[Evidence]) -> list[Evidence] | None:
         return None
     numbers = list(dict.fromkeys(int(number) for number in said))
     return in_reading_order([shown[number - 1] for number in numbers[:MOST]])
+
+
+def _line(item: Evidence) -> str:
+    return " ".join(item.text.split())

@@ -1,30 +1,39 @@
-"""Numbers for Prometheus: questions by outcome, seconds by step, requests by route, what the index holds."""
+"""Numbers for Prometheus: questions by outcome, seconds by step, what LLMs took, requests by route, what the index holds."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_bot.errors import BadQuestion, Busy, NotFound
-from rag_bot.types import Answer, DoneEvent, Event
+from rag_bot.types import Answer, DoneEvent, Event, Usage
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Metrics:
-    """The service's numbers, in a registry of their own."""
+    """The service's numbers, in a registry of their own. `spent` says what each LLM has taken since the service began."""
 
-    def __init__(self) -> None:
+    def __init__(self, spent: Callable[[], Mapping[str, Usage]]) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(_Spent(spent))
         self._questions = Counter("rag_bot_questions", "Questions by outcome.", ["outcome"], registry=self.registry)
         self._steps = Histogram(
             "rag_bot_step_seconds", "Seconds that a step of an answer took.", ["step"], buckets=SECONDS, registry=self.registry
         )
+        self._fallbacks = Counter(
+            "rag_bot_llm_fallbacks",
+            "LLMs that failed and whose place was taken by the next, or by quotes.",
+            registry=self.registry,
+        )
+        self._cut = Counter("rag_bot_sentences_cut", "Written sentences that the sources do not carry.", registry=self.registry)
         self.requests = Counter(
             "rag_bot_requests", "Requests by route and status.", ["method", "route", "status"], registry=self.registry
         )
@@ -72,6 +81,8 @@ class Metrics:
         self._questions.labels(outcome).inc()
         for step, milliseconds in answer.timings_ms.items():
             self._steps.labels(step).observe(milliseconds / 1000)
+        self._fallbacks.inc(answer.counts.get("fallbacks", 0))
+        self._cut.inc(answer.counts.get("sentences_cut", 0))
 
     def holds(self, documents: int, chunks: int) -> None:
         self._documents.set(documents)
@@ -80,6 +91,23 @@ class Metrics:
     def text(self) -> bytes:
         """Everything in Prometheus' text form."""
         return generate_latest(self.registry)
+
+
+class _Spent(Collector):
+    """Tokens and dollars by model, read when they are asked for: what was spent on answers nobody waited for is in it."""
+
+    def __init__(self, spent: Callable[[], Mapping[str, Usage]]) -> None:
+        self._spent = spent
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        tokens = CounterMetricFamily("rag_bot_llm_tokens", "Tokens that LLMs took in and gave out.", labels=["model", "kind"])
+        dollars = CounterMetricFamily("rag_bot_llm_cost_dollars", "US dollars that LLMs cost.", labels=["model"])
+        for model, usage in dict(self._spent()).items():
+            tokens.add_metric([model, "prompt"], usage.prompt_tokens)
+            tokens.add_metric([model, "completion"], usage.completion_tokens)
+            dollars.add_metric([model], usage.cost)
+        yield tokens
+        yield dollars
 
 
 class CountRequests:

@@ -82,6 +82,7 @@ KINDS: dict[type[Exception], _Kind] = {
     bot_errors.BadSetting: _Kind(500, "A setting can't be used"),
     bot_errors.LLMError: _Kind(502, "The LLM failed"),
     bot_errors.LLMUnavailable: _Kind(503, "The LLM can't be reached", 30),
+    bot_errors.LLMBusy: _Kind(503, "The LLM is busy", 5),
     bot_errors.LLMTimeout: _Kind(504, "The LLM took too long"),
     bot_errors.StateError: _Kind(503, "The conversations' database can't be used", 10),
     ingest_errors.IngestError: _Kind(500, "The index can't be used"),

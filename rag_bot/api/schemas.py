@@ -88,6 +88,8 @@ class AnswerObject(BaseModel):
     answer_id: str
     usage: Usage
     timings_ms: dict[str, float]
+    notes: list[str] = Field([], description="What the user should know, such as that an LLM failed and another answered.")
+    counts: dict[str, int] = Field({}, description="How many of what, such as `passages_left_out` and `sentences_cut`.")
 
 
 class SearchRequest(BaseModel):

@@ -31,10 +31,11 @@ PATIENCE = 0.5
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises `BadSetting` where the address can't be had."""
-    with listen(settings.host, settings.port) as sock:
-        from rag_bot.build import build_bot
+    """Serve until SIGTERM or Ctrl-C. Raises `BadSetting` where a setting is wrong or the address can't be had."""
+    from rag_bot.build import build_bot, check_settings
 
+    check_settings(settings)
+    with listen(settings.host, settings.port) as sock:
         # Where there is no index an empty one is made: the first documents may come through the page.
         run(build_bot(settings, create=True), sock)
 

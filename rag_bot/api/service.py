@@ -32,7 +32,7 @@ class Service:
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
-        self.metrics = Metrics()
+        self.metrics = Metrics(lambda: bot.spent)
         self.stopping = asyncio.Event()
         self._failure: str | None = None
         self._starting: asyncio.Task[None] | None = None

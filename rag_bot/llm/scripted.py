@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.language_models.chat_models import generate_from_stream
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import BaseModel, ValidationError
 
 from rag_bot.errors import BadSetting, LLMUnavailable
 
+_WORD = re.compile(r"\s*\S+\s*$|\s*\S+")
+
 
 class Reply(BaseModel):
-    """What is said to a prompt that holds `when` (any prompt, if empty): a text, or an error, after some seconds."""
+    """What is said to a prompt that holds `when` (any prompt, if empty), after `seconds`, word by word with a `pause` in
+    seconds after each; with `fail`, an error follows."""
 
     when: str = ""
     say: str = ""
     fail: str = ""
     seconds: float = 0.0
+    pause: float = 0.0
 
 
 class ScriptedChatModel(BaseChatModel):
@@ -54,14 +62,25 @@ class ScriptedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
         prompt = str(messages[-1].content)
         reply = next((reply for reply in self.replies if reply.when in prompt), None)
         if reply is None:
             raise LLMUnavailable("The script has no reply to this.", 'Add {"say": "…"} without "when" at its end.')
         time.sleep(reply.seconds)
+        for word in _WORD.findall(reply.say):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+            time.sleep(reply.pause)
         if reply.fail:
             raise LLMUnavailable(reply.fail)
-        words, said = len(prompt.split()), len(reply.say.split())
-        usage = {"input_tokens": words, "output_tokens": said, "total_tokens": words + said}
-        message = AIMessage(content=reply.say, usage_metadata=usage)
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        words, said = sum(len(str(message.content).split()) for message in messages), len(reply.say.split())
+        usage = UsageMetadata(input_tokens=words, output_tokens=said, total_tokens=words + said)
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))

@@ -27,11 +27,11 @@ class Service:
 
 
 @contextmanager
-def running_service(folder: Path, home: Path) -> Iterator[Service]:
-    """Ingest `folder` as a person would, and serve it until the block is left."""
+def running_service(folder: Path, home: Path, **settings: str) -> Iterator[Service]:
+    """Ingest `folder` as a person would, and serve it until the block is left; `settings` are environment variables."""
     index = home / "index"
     path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, "PYTHONPATH": path, "RAG_BOT_INDEX": str(index), "RAG_BOT_EMBEDDER": "minilm"}
+    environment = {**os.environ, "PYTHONPATH": path, "RAG_BOT_INDEX": str(index), "RAG_BOT_EMBEDDER": "minilm", **settings}
     command = [sys.executable, "-m", "ingest.cli", "add", str(folder)]
     added = subprocess.run(command, check=False, env=environment, cwd=home, capture_output=True, text=True)
     assert added.returncode == 0, added.stdout + added.stderr

@@ -165,6 +165,8 @@ ANSWER = {
     "model": str,
     "conversation_id": str,
     "answer_id": str,
+    "notes": list,
+    "counts": dict,
     "usage": dict,
     "timings_ms": dict,
 }

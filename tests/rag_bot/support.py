@@ -11,12 +11,13 @@ from typing import Any
 from ingest.build import open_pipeline
 from ingest.index import Index
 from ingest.types import Chunk, DocumentInfo, Hit, Span
+from rag_bot.answer import Brief
 from rag_bot.bot import Bot, Parts
 from rag_bot.build import open_parts
 from rag_bot.cite import cite
 from rag_bot.confidence import FEATURES, Calibration, Confidence
 from rag_bot.settings import Settings
-from rag_bot.types import Answer, Claim, DoneEvent, Event, Evidence, Passage, Standalone, Usage, Verdict
+from rag_bot.types import Answer, Claim, DoneEvent, Event, Evidence, Passage, Report, Verdict
 
 DOCUMENTS = {
     "leave.md": "# Leave\n\nEveryone gets 26 days of paid leave a year. They are asked for in writing, two weeks ahead.\n\n"
@@ -112,17 +113,15 @@ class Library:
 class ScriptedAnswerer:
     """Proposes what it is told to; notes whether it was closed before its end."""
 
-    script: Sequence[Claim | Usage] = ()
+    script: Sequence[Claim | Report] = ()
     name: str = "scripted"
     closed: bool = False
     asked: list[str] = field(default_factory=list)
 
-    async def __call__(
-        self, question: Standalone, passages: Sequence[Passage], evidence: Sequence[Evidence]
-    ) -> AsyncGenerator[Claim | Usage, None]:
-        self.asked.append(question.text)
+    async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
+        self.asked.append(brief.question.text)
         try:
-            for claim in self.script or first_sentences(passages):
+            for claim in self.script or first_sentences(brief.passages):
                 yield claim
         finally:
             self.closed = True

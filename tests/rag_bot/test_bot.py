@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from ingest.build import open_pipeline
 from ingest.errors import DocumentNotFound, IndexMissing
 from ingest.index import Index
+from rag_bot.answer import Brief
 from rag_bot.bot import NOTHING_THERE, REFUSAL, Bot, text_reader
 from rag_bot.build import build_bot
 from rag_bot.errors import BadQuestion, Busy, NotFound, StateError
@@ -25,11 +26,9 @@ from rag_bot.types import (
     BlockedEvent,
     Claim,
     DoneEvent,
-    Evidence,
-    Passage,
+    Report,
     SentenceEvent,
     SourcesEvent,
-    Standalone,
     StatusEvent,
     Turn,
     Usage,
@@ -311,10 +310,8 @@ async def test_a_task_that_is_cancelled_keeps_nothing(home: Settings) -> None:
     class Waiting:
         name = "waiting"
 
-        async def __call__(
-            self, question: Standalone, passages: Sequence[Passage], evidence: Sequence[Evidence]
-        ) -> AsyncGenerator[Claim, None]:
-            yield first_sentences(passages)[0]
+        async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
+            yield first_sentences(brief.passages)[0]
             reached.set()
             await asyncio.Event().wait()
 
@@ -378,10 +375,8 @@ class Liar:
 
     name = "liar"
 
-    async def __call__(
-        self, question: Standalone, passages: Sequence[Passage], evidence: Sequence[Evidence]
-    ) -> AsyncGenerator[Claim, None]:
-        [first, *_, last] = first_sentences(passages)
+    async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
+        [first, *_, last] = first_sentences(brief.passages)
         yield replace(first, text=f"{first.text} And a car.")
         yield last
 
@@ -397,14 +392,22 @@ async def test_what_is_not_proved_is_dropped_or_flagged(home: Settings, mode: st
     assert [event.sentence for event in events if isinstance(event, SentenceEvent)] == list(answer.sentences)
 
 
-async def test_what_an_llm_took_is_in_the_answer(home: Settings) -> None:
+async def test_what_an_llm_took_and_said_is_in_the_answer(home: Settings) -> None:
+    class Spending(ScriptedAnswerer):
+        async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
+            brief.budget.spend("marvin", Usage(120, 3, 0.5))
+            async for item in super().__call__(brief):
+                yield item
+
     async with running(home) as bot:
         claims = first_sentences(await bot.search(LEAVE, 1))
-    async with running(home, answerer=ScriptedAnswerer([Usage(120, 3), *claims])) as bot:
+    async with running(
+        home, answerer=Spending([Report("marvin", notes=("It was tired.",), counts={"passages": 1}), *claims])
+    ) as bot:
         answer = await bot.answer(LEAVE)
-    assert answer.as_dict()["usage"] == {"prompt_tokens": 120, "completion_tokens": 3, "cost": 0.0}
+    assert answer.as_dict()["usage"] == {"prompt_tokens": 120, "completion_tokens": 3, "cost": 0.5}
     assert [sentence.text for sentence in answer.sentences] == [claim.text for claim in claims]
-    assert answer.model == "scripted"
+    assert (answer.model, answer.notes, answer.counts) == ("marvin", ("It was tired.",), {"passages": 1})
 
 
 @pytest.mark.parametrize("mode", ["strict", "flag"])
@@ -413,13 +416,11 @@ async def test_a_document_that_goes_while_it_is_quoted_proves_nothing(home: Sett
     settings = home.model_copy(update={"gate": mode})
 
     class Removing(ScriptedAnswerer):
-        async def __call__(
-            self, question: Standalone, passages: Sequence[Passage], evidence: Sequence[Evidence]
-        ) -> AsyncGenerator[Claim | Usage, None]:
+        async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
             with Index.open(settings.index, settings=settings, write=True) as writer:
-                for document_id in {passage.document.document_id for passage in passages}:
+                for document_id in {passage.document.document_id for passage in brief.passages}:
                     writer.remove(document_id)
-            async for claim in super().__call__(question, passages, evidence):
+            async for claim in super().__call__(brief):
                 yield claim
 
     async with running(settings, answerer=Removing()) as bot:
@@ -433,11 +434,9 @@ async def test_a_document_that_goes_while_it_is_quoted_proves_nothing(home: Sett
 
 async def test_a_refusal_leads_to_no_document_that_is_gone(home: Settings) -> None:
     class Removing(ScriptedAnswerer):
-        async def __call__(
-            self, question: Standalone, passages: Sequence[Passage], evidence: Sequence[Evidence]
-        ) -> AsyncGenerator[Claim | Usage, None]:
+        async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
             with Index.open(home.index, settings=home, write=True) as writer:
-                writer.remove(passages[0].document.document_id)
+                writer.remove(brief.passages[0].document.document_id)
             return
             yield
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ingest.errors import EmbedderMismatch, IndexMissing
+from rag_bot.answer.generate import GenerateAnswerer
 from rag_bot.answer.quote import QuoteAnswerer
 from rag_bot.answer.quote_llm import QuoteLLMAnswerer
 from rag_bot.build import build_bot, open_parts
@@ -74,10 +75,10 @@ def test_settings_reach_the_steps(home: Settings) -> None:
 def test_an_llm_is_used_where_it_is_set(home: Settings, tmp_path: Path) -> None:
     script = tmp_path / "replies.json"
     script.write_text('[{"say": "1"}]')
-    for answer in ("auto", "quote-llm"):
+    for answer, kind in (("auto", GenerateAnswerer), ("generate", GenerateAnswerer), ("quote-llm", QuoteLLMAnswerer)):
         parts = opened(home, llm=f"scripted:{script}", answer=answer)
-        assert isinstance(parts.answerer, QuoteLLMAnswerer)
-        assert parts.answerer.name == f"scripted:{script}"
+        assert isinstance(parts.answerer, kind)
+        assert parts.answerer.name == "replies"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_an_llm_is_used_where_it_is_set(home: Settings, tmp_path: Path) -> None:
         ({"llm": "marvin"}, "marvin"),
         ({"answer": "quote-llm"}, "needs an LLM"),
         ({"answer": "generate"}, "generate"),
-        ({"answer": "generate", "llm": "marvin"}, "generate"),
+        ({"answer": "generate", "llm": "marvin:40"}, "marvin"),
     ],
     ids=str,
 )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rag_bot.cite import cite
 from rag_bot.gate import Gate, GateMode
-from rag_bot.types import Citation, Claim
+from rag_bot.support import SupportFinder
+from rag_bot.types import Citation, Claim, Judged
 from tests.rag_bot.support import Library, passage
 
 TEXT = "🦊 Employees do not get 30 days of leave. They get 26 days. They get 26 days."
@@ -175,3 +177,57 @@ def test_whatever_is_tampered_with_is_refused(made: tuple[str, Claim], data: st.
 
 def _with(claim: Claim, old: Citation, new: Citation) -> Claim:
     return replace(claim, citations=tuple(new if citation is old else citation for citation in claim.citations))
+
+
+# --- what an LLM has written
+
+LEAVE = passage("Employees get 26 days of leave a year. It is asked for in writing.", name="leave")
+ILLNESS = passage("Who is ill calls the office before nine.", name="illness")
+PASSAGES = [ILLNESS, LEAVE]
+SHELF = Library({"leave": LEAVE.chunk.text, "illness": ILLNESS.chunk.text})
+
+
+def written(text: str, *marks: int) -> Claim:
+    return Claim(text, written=True, marks=marks)
+
+
+def gate_of(mode: GateMode, library: Library = SHELF) -> Gate:
+    """Judges by words alone: nothing here is near to anything in meaning."""
+    support = SupportFinder(lambda text: np.zeros(1, np.float32), lambda vector, ids: {}, library)
+    return Gate(library, mode, support)
+
+
+def quotes(judged: Judged) -> list[str]:
+    return [citation.quote for citation in judged.claim.citations]
+
+
+@pytest.mark.parametrize("marks", [(1,), (0,), (), (7,)])
+def test_a_written_sentence_gets_the_spans_that_carry_it_whatever_its_marks(marks: tuple[int, ...]) -> None:
+    judged = gate_of("strict").prove(written("Employees have 26 days of leave each year.", *marks), PASSAGES)
+    assert judged.verdict.allowed
+    assert quotes(judged) == ["Employees get 26 days of leave a year."]
+    [citation] = judged.claim.citations
+    assert SHELF(citation.document_id, citation.start, citation.end) == citation.quote
+
+
+@pytest.mark.parametrize(("mode", "allowed"), [("strict", False), ("flag", False), ("off", True)])
+def test_a_written_sentence_with_another_figure_is_refused_with_the_reason(mode: GateMode, allowed: bool) -> None:
+    judged = gate_of(mode).prove(written("Employees get 30 days of leave a year.", 1), PASSAGES)
+    assert judged.verdict.allowed is allowed
+    assert allowed or "30" in judged.verdict.reason
+    assert quotes(judged) == ["Employees get 26 days of leave a year."]  # what comes nearest
+
+
+def test_a_greeting_needs_no_proof_and_nothing_is_proved_by_nothing() -> None:
+    assert gate_of("strict").prove(written("You're welcome!"), PASSAGES).verdict.allowed
+    assert not gate_of("strict").prove(written("Employees get 26 days of leave a year."), []).verdict.allowed
+
+
+def test_a_written_sentence_rests_on_no_document_that_is_gone() -> None:
+    gone = gate_of("strict", Library({"illness": ILLNESS.chunk.text}))
+    assert not gone.prove(written("Employees get 26 days of leave a year.", 1), PASSAGES).verdict.allowed
+
+
+def test_a_quoted_claim_is_judged_word_for_word(gate: Gate, claim: Claim) -> None:
+    assert gate.prove(claim, []) == Judged(claim, gate(claim))
+    assert not gate.prove(replace(claim, text="Employees get leave."), []).verdict.allowed

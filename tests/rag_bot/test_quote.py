@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from rag_bot.answer import Brief
 from rag_bot.answer.quote import MOST, QuoteAnswerer, choose
 from rag_bot.types import Claim, Evidence, Passage, Standalone
 from tests.rag_bot.support import Library, evidence_of, passage
@@ -24,7 +25,8 @@ def scored(*sentences: tuple[str, float]) -> list[Evidence]:
 
 
 async def claims_of(passages: Sequence[Passage], evidence: Sequence[Evidence], library: Library) -> list[Claim]:
-    return [claim async for claim in QuoteAnswerer(library)(QUESTION, passages, evidence)]
+    items = [item async for item in QuoteAnswerer(library)(Brief(QUESTION, passages, evidence))]
+    return [item for item in items if isinstance(item, Claim)]
 
 
 def test_no_evidence_no_sentence() -> None:

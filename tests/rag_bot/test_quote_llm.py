@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from rag_bot.answer import Brief
 from rag_bot.answer.quote import QuoteAnswerer
 from rag_bot.answer.quote_llm import QuoteLLMAnswerer, picked
 from rag_bot.bot import REFUSAL
+from rag_bot.budget import Budget
 from rag_bot.build import open_parts
+from rag_bot.llm.llm import LLM, Engine
 from rag_bot.llm.scripted import Reply, ScriptedChatModel
-from rag_bot.prompt import CHOOSE, choose_messages
+from rag_bot.prompt import CHOOSE, choose_messages, copy_grammar
 from rag_bot.settings import Settings
-from rag_bot.types import Claim, Standalone, Usage
+from rag_bot.types import Claim, Report, Standalone, Usage
 from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE, Library, assert_exact, evidence_of, passage, running
 
 TEXT = "Ants dig. Bees fly. Cats purr. Dogs bark. Emus run."
@@ -24,17 +27,21 @@ SHOWN = [evidence_of(PASSAGES, 0, text) for text in ("Dogs bark.", "Bees fly.", 
 QUESTION = Standalone("Which of them fly?", "Which of them fly?")
 
 
-async def said(*replies: Reply, seconds: float = 30) -> tuple[list[str], list[Usage]]:
-    """What is quoted when the LLM replies so, and what it took."""
-    answerer = QuoteLLMAnswerer(
-        ScriptedChatModel(replies=list(replies)), "marvin", QuoteAnswerer(Library({"doc": TEXT})), seconds=seconds
-    )
-    claims = [claim async for claim in answerer(QUESTION, PASSAGES, SHOWN)]
-    return [c.text for c in claims if isinstance(c, Claim)], [c for c in claims if isinstance(c, Usage)]
+async def said(*replies: Reply, seconds: float = 30) -> tuple[list[str], list[Report], Usage]:
+    """What is quoted when the LLM replies so, what is reported, and what it took."""
+    brief = Brief(QUESTION, PASSAGES, SHOWN, budget=Budget(seconds, seconds))
+    items = [item async for item in answerer(ScriptedChatModel(replies=list(replies)))(brief)]
+    texts = [item.text for item in items if isinstance(item, Claim)]
+    return texts, [item for item in items if isinstance(item, Report)], brief.budget.spent
+
+
+def answerer(model: ScriptedChatModel) -> QuoteLLMAnswerer:
+    return QuoteLLMAnswerer([LLM("marvin", Engine(model))], QuoteAnswerer(Library({"doc": TEXT})))
 
 
 async def without_llm() -> list[str]:
-    return [claim.text async for claim in QuoteAnswerer(Library({"doc": TEXT}))(QUESTION, PASSAGES, SHOWN)]
+    items = [item async for item in QuoteAnswerer(Library({"doc": TEXT}))(Brief(QUESTION, PASSAGES, SHOWN))]
+    return [item.text for item in items if isinstance(item, Claim)]
 
 
 @pytest.mark.parametrize(
@@ -49,9 +56,10 @@ async def without_llm() -> list[str]:
     ],
 )
 async def test_the_sentences_that_it_numbers_are_quoted_in_reading_order(reply: str, quoted: list[str]) -> None:
-    texts, usage = await said(Reply(say=reply))
+    texts, reports, usage = await said(Reply(say=reply))
     assert texts == quoted
-    assert len(usage) == 1 and usage[0].prompt_tokens > 0
+    assert reports == [Report(model="marvin")]
+    assert usage.prompt_tokens > usage.completion_tokens > 0
 
 
 @pytest.mark.parametrize(
@@ -65,21 +73,21 @@ async def test_nonsense_is_passed_over(reply: str) -> None:
 
 @pytest.mark.parametrize("replies", [[Reply(fail="no connection")], [], [Reply(say="2", seconds=0.5)]])
 async def test_an_llm_that_fails_or_is_slow_is_passed_over(replies: list[Reply], caplog: pytest.LogCaptureFixture) -> None:
-    texts, usage = await said(*replies, seconds=0.05)
+    texts, reports, usage = await said(*replies, seconds=0.05)
     assert texts == await without_llm()
-    assert usage == []
-    assert "marvin was passed over" in caplog.text
+    assert [report.model for report in reports] == ["", "quote"]
+    assert reports[0].notes and usage == Usage()
+    assert "was passed over" in caplog.text
 
 
 async def test_any_error_of_a_provider_is_passed_over(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(ScriptedChatModel):
-        def _generate(self, *arguments: Any, **named: Any) -> Any:
+        def _stream(self, *arguments: Any, **named: Any) -> Any:
             raise ZeroDivisionError("inside the provider")
 
-    answerer = QuoteLLMAnswerer(Broken(replies=[]), "marvin", QuoteAnswerer(Library({"doc": TEXT})), seconds=30)
-    claims = [claim async for claim in answerer(QUESTION, PASSAGES, SHOWN)]
+    claims = [claim async for claim in answerer(Broken(replies=[]))(Brief(QUESTION, PASSAGES, SHOWN))]
     assert [claim.text for claim in claims if isinstance(claim, Claim)] == await without_llm()
     assert "inside the provider" in caplog.text
 
@@ -101,11 +109,11 @@ async def test_the_bot_answers_with_what_the_llm_chose_and_refuses_when_it_says_
     script = tmp_path / "replies.json"
     for say in ("1", "none", "nonsense"):
         script.write_text(json.dumps([{"say": say}]))
-        settings = home.model_copy(update={"llm": f"scripted:{script}"})
+        settings = home.model_copy(update={"llm": f"scripted:{script}", "answer": "quote-llm"})
         async with running(settings) as bot:
             answer = await bot.answer(LEAVE)
             assert_exact(bot.index, answer)
-        assert answer.model == f"scripted:{script}"
+        assert answer.model == ("quote" if say == "nonsense" else "replies")
         assert answer.usage.completion_tokens == 1
         assert answer.abstained is (say == "none")
         assert answer.answer.startswith(REFUSAL if say == "none" else LEAVE_SENTENCE)
@@ -116,3 +124,38 @@ def test_with_an_llm_set_up_quotes_alone_can_still_be_asked_for(home: Settings) 
     assert parts.answerer.name == "quote"
     parts.retrieve.embed.close()
     parts.index.close()
+
+
+# --- under a grammar
+
+
+def test_the_grammar_spells_each_sentence_and_none() -> None:
+    assert copy_grammar(['Say "no" \\ or not.', "Ä."], 3) == (
+        'root ::= "none" | one ("\\n" one){0,2}\none ::= "Say \\"no\\" \\\\ or not." | "Ä."\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("reply", "quoted"),
+    [
+        ("Bees fly.", ["Bees fly."]),
+        ("Bees fly.\nAnts dig.\nBees fly.", ["Ants dig.", "Bees fly."]),
+        ("none", []),
+        ("Bees fl", None),
+        ("Bees fly.\nBees can't fly.", ["Bees fly."]),
+    ],
+)
+async def test_where_it_takes_a_grammar_it_copies_sentences(reply: str, quoted: list[str] | None) -> None:
+    given: dict[str, Any] = {}
+
+    class Noting(ScriptedChatModel):
+        def _stream(self, *arguments: Any, **named: Any) -> Any:
+            given.update(named)
+            return super()._stream(*arguments)
+
+    model = Noting(replies=[Reply(say=reply)])
+    llm = LLM("marvin", Engine(model, grammar=True))
+    items = [i async for i in QuoteLLMAnswerer([llm], QuoteAnswerer(Library({"doc": TEXT})))(Brief(QUESTION, PASSAGES, SHOWN))]
+    texts = [item.text for item in items if isinstance(item, Claim)]
+    assert texts == (await without_llm() if quoted is None else quoted)
+    assert given["grammar"] == copy_grammar([item.text for item in SHOWN], 3)

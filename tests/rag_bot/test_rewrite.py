@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_bot.rewrite import leans, rewrite
-from rag_bot.types import Standalone, Turn
+from rag_bot.budget import Budget
+from rag_bot.llm.llm import LLM, Engine
+from rag_bot.llm.scripted import Reply, ScriptedChatModel
+from rag_bot.rewrite import ByLLM, ByRules, leans, rewrite
+from rag_bot.types import Standalone, Turn, Usage
 
 LEAVE = "How many days of paid leave do employees get?"
 
@@ -85,3 +88,55 @@ def test_the_question_always_ends_what_stands_alone(question: str, before: list[
     assert made.own == " ".join(question.split())
     assert made.text.endswith(made.own)
     assert rewrite(question, []).text == made.own
+
+
+# --- by an LLM
+
+
+def by_llm(*replies: Reply, seconds: float = 30) -> ByLLM:
+    return ByLLM(LLM("marvin", Engine(ScriptedChatModel(replies=list(replies)))), seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "How many days do contractors get?",
+        '  "How many days do contractors get?"\n',
+        "Rewritten question: How many days do contractors get?",
+        "Question: “How many days do contractors get?”",
+        "<think>They mean leave.</think>\n\nHow many days do contractors get?",
+    ],
+)
+async def test_an_llm_puts_a_follow_up_in_its_own_words(reply: str) -> None:
+    made = await by_llm(Reply(when="Last question: And for contractors?", say=reply))(
+        "And for\ncontractors?", turns(LEAVE), budget := Budget()
+    )
+    assert made == Standalone("How many days do contractors get?", "And for contractors?")
+    assert budget.spent.completion_tokens > 0
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [Reply(fail="down")],
+        [],
+        [Reply(say="")],
+        [Reply(say="One line.\nAnd another.")],
+        [Reply(say="long " * 200)],
+        [Reply(say="?!")],
+        [Reply(say="Question:")],
+        [Reply(say="Too late.", seconds=0.5)],
+    ],
+    ids=["down", "silent", "empty", "two lines", "long", "no words", "a label alone", "slow"],
+)
+async def test_an_llm_that_replies_no_question_in_time_is_passed_over_for_the_rules(replies: list[Reply]) -> None:
+    made = await by_llm(*replies, seconds=0.2)("And for contractors?", turns(LEAVE), Budget())
+    assert made == rewrite("And for contractors?", turns(LEAVE))
+
+
+@pytest.mark.parametrize(("question", "before"), [(LEAVE, []), ("And " * 300, [LEAVE])], ids=["first", "long"])
+async def test_an_llm_is_not_asked_about_a_first_question_or_a_long_one(question: str, before: list[str]) -> None:
+    budget = Budget()
+    made = await by_llm(Reply(say="Something else?"))(question, turns(*before), budget)
+    assert made == await ByRules()(question, turns(*before), budget)
+    assert budget.spent == Usage()

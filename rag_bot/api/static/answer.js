@@ -1,12 +1,12 @@
 // One question and its answer on the page: steps while waiting, sentences with marks, refusals, errors, and what to do next.
 
 import { feedback } from "./api.js";
-import { announce, copy, el, icon, iconButton, toast } from "./dom.js";
+import { announce, copy, count, el, icon, iconButton, toast } from "./dom.js";
 
 const STEPS = {
   search: "Searching the documents",
   read: "Reading what was found",
-  answer: "Choosing the sentences that answer",
+  answer: "Answering",
 };
 
 /** `Title › Heading › Subheading, page 3`, without a heading that only repeats the title. */
@@ -16,11 +16,14 @@ export function placeOf({ heading = [], page = null, title = "" }, withTitle = t
   return [parts.join(" › "), page === null || page === undefined ? "" : `page ${page}`].filter(Boolean).join(", ");
 }
 
+const squeeze = (text) => (text ?? "").trim().replace(/\s+/g, " ");
+
 const cellsOf = (line) => {
   const cells = line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "").split(/(?<!\\)\|/);
   return cells.map((cell) => cell.trim().replaceAll("\\|", "|"));
 };
 
+const ITEM = /^(?:[-*•–]|\d{1,3}[.)])\s/;
 const RULE = /^\s*\|?(\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?\s*$/;
 
 /** The rows of a Markdown table, its header first; null where the text is not one. */
@@ -60,8 +63,9 @@ export class Exchange {
     this.body = el("div", { class: "answer-body" });
     this.foot = el("div", { class: "answer-foot" });
     this.status = el("p", { class: "step" });
+    this.understood = el("p", { class: "understood", dir: "auto", hidden: true });
     this.node = el("article", { class: "exchange" },
-      el("h2", { class: "question", dir: "auto" }, question),
+      el("h2", { class: "question", dir: "auto" }, question), this.understood,
       el("div", { class: "answer" }, this.body, this.status, this.foot));
     this.status.hidden = true;
   }
@@ -82,7 +86,8 @@ export class Exchange {
       this.paragraph = null;
       this.body.append(el("div", { class: "table-answer" }, table(rows), el("div", { class: "table-marks" }, marks, unproved)));
     } else {
-      if (!this.paragraph) {
+      // An item of a list that an LLM wrote begins a line of its own.
+      if (!this.paragraph || ITEM.test(text)) {
         this.paragraph = el("p", { class: "sentences", dir: "auto" });
         this.body.append(this.paragraph);
       }
@@ -106,10 +111,14 @@ export class Exchange {
     this.answerId = answer.answer_id;
     for (const citation of answer.citations) this.citations.set(citation.n, citation);
     this.node.classList.toggle("refused", answer.abstained);
+    const same = squeeze(answer.question) === squeeze(this.question);
+    this.understood.hidden = same || !answer.question;
+    this.understood.replaceChildren(same ? "" : `Understood as: ${answer.question}`);
     if (answer.blocked) this.showBlocked(answer);
     else if (answer.abstained) this.showRefusal(answer);
     else this.showSentences(answer);
     this.foot.replaceChildren(...[
+      this.notes(answer),
       answer.abstained || answer.blocked ? null : this.sources(answer.citations),
       this.toolbar(answer, thumb),
     ].filter(Boolean));
@@ -168,6 +177,12 @@ export class Exchange {
     return el("div", { class: "row" },
       el("button", { type: "button", class: "button small", onclick: () => this.actions.retry(this) }, icon("retry"), "Try again"),
       el("button", { type: "button", class: "button small", onclick: () => this.actions.edit(this.question) }, icon("edit"), "Change the question"));
+  }
+
+  /** What the user should know of how the answer came about: an LLM that failed, sentences left out. */
+  notes({ notes }) {
+    if (!notes?.length) return null;
+    return el("ul", { class: "notes", "aria-label": "Notes" }, notes.map((note) => el("li", { dir: "auto" }, note)));
   }
 
   sources(citations) {
@@ -241,6 +256,10 @@ export class Exchange {
 
   details(answer) {
     const rows = [["Question as understood", answer.question], ["Answered by", answer.model]];
+    const { prompt_tokens: read, completion_tokens: written, cost } = answer.usage ?? {};
+    if (read || written) rows.push(["Tokens", `${count(read, "token")} read, ${count(written, "token")} written${cost ? `, $${cost.toPrecision(2)}` : ""}`]);
+    const left = Object.entries(answer.counts ?? {}).filter(([, number]) => number);
+    if (left.length) rows.push(["Counted", left.map(([name, number]) => `${name.replaceAll("_", " ")}: ${number}`).join(" · ")]);
     const timings = Object.entries(answer.timings_ms ?? {});
     if (timings.length) rows.push(["Time", timings.map(([step, ms]) => `${step} ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`).join(" · ")]);
     return el("details", { class: "made" }, el("summary", {}, "How it was made"),

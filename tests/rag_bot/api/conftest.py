@@ -116,6 +116,7 @@ class ToyBot:
         self.working = threading.Event()
         self.stopped = threading.Event()
         self.turns: list[Turn] = []
+        self.spent: dict[str, Usage] = {}
 
     async def start(self) -> None:
         self.starts += 1

@@ -30,7 +30,7 @@ def test_the_answer_object_comes_whole(client: TestClient) -> None:
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     assert set(answer) == {
         "answer", "abstained", "blocked", "sentences", "citations", "confidence", "question", "model", "conversation_id",
-        "answer_id", "usage", "timings_ms",
+        "answer_id", "usage", "timings_ms", "notes", "counts",
     }  # fmt: skip
     assert answer["sentences"][0] == {"text": "Parental leave lasts sixteen weeks.", "citations": [1], "supported": True}
     for citation in answer["citations"]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_bot.api.serve import listen
+from rag_bot.api.serve import listen, serve
 from rag_bot.errors import BadSetting
 from rag_bot.settings import Settings
 from tests.rag_bot.api.conftest import Running, ToyBot, running, wait_until
@@ -160,6 +160,11 @@ def test_a_port_that_is_taken_is_said_in_a_line(settings: Settings) -> None:
             listen("127.0.0.1", port)
     assert "\n" not in f"{caught.value} {caught.value.hint}"
     assert "--port" in caught.value.hint
+
+
+def test_a_setting_that_can_not_be_used_ends_it_at_once(settings: Settings) -> None:
+    with pytest.raises(BadSetting, match="needs an LLM"):
+        serve(settings.model_copy(update={"answer": "generate"}))
 
 
 def test_a_host_that_is_none_is_said() -> None:

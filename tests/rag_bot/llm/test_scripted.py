@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from langchain_core.language_models import BaseChatModel
 
 from rag_bot.errors import BadSetting, LLMUnavailable
-from rag_bot.llm import load_llm
 from rag_bot.llm.scripted import Reply, ScriptedChatModel
 
 
@@ -21,8 +19,7 @@ def script(tmp_path: Path) -> Path:
 
 
 def test_the_first_reply_that_fits_is_said(script: Path) -> None:
-    llm = load_llm(f"scripted:{script}")
-    assert isinstance(llm, BaseChatModel)
+    llm = ScriptedChatModel.from_file(script)
     assert llm.invoke("my holiday, ill or not").text == "2"
     assert llm.invoke("my pay").text == "none"
     with pytest.raises(LLMUnavailable, match="down"):
@@ -44,16 +41,10 @@ def test_a_script_that_can_not_be_read_is_a_bad_setting(tmp_path: Path, content:
     path = tmp_path / "replies.json"
     path.write_text(content)
     with pytest.raises(BadSetting, match=r"replies\.json") as caught:
-        load_llm(f"scripted:{path}")
+        ScriptedChatModel.from_file(path)
     assert "say" in caught.value.hint
-
-
-@pytest.mark.parametrize("spec", ["marvin", "scripted", "scripted:", ""])
-def test_an_llm_that_is_not_known_is_a_bad_setting(spec: str) -> None:
-    with pytest.raises(BadSetting, match="names no LLM"):
-        load_llm(spec)
 
 
 def test_a_script_that_is_not_there_is_a_bad_setting(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="No such file"):
-        load_llm(f"scripted:{tmp_path / 'none.json'}")
+        ScriptedChatModel.from_file(tmp_path / "none.json")
