@@ -102,7 +102,7 @@ def run(options: Options) -> dict[str, Any]:
     halves = {half: [one for one in judged if tuning(one.case) is (half == "tuning")] for half in ("held out", "tuning")}
     figures = {half: {**_figures(some), "marks": marks[half]} for half, some in halves.items()}
     cut = [one for one in halves["held out"] if one.case.kind == "gold" and not one.support.supported]
-    sample = random.Random(7).sample(cut, min(_SAMPLE, len(cut)))
+    sample = sorted(cut, key=lambda one: zlib.crc32(one.case.sentence.encode()))[:_SAMPLE]  # by chance, and the same again
     listed = judged_by_hand(options.out / "gate_cut.json", [_row(one) for one in sample])
     return _result(figures, listed).as_dict()
 
@@ -200,7 +200,9 @@ def _result(figures: dict[str, Any], cut: Sequence[dict[str, object]]) -> Result
     rows.append(["share that had to be embedded", "", held["embedded"], "", tuned["embedded"], ""])
     note = (
         "The held-out half is the result; constants were chosen on the other (conversations by the checksum of their id). "
-        f"“{_HARDER}” is not in precision, recall and F1."
+        f"“{_HARDER}” is not in precision, recall and F1. After the held-out half was first seen, four rules were added (a "
+        "figure among other words, words of another subject, what a “not” denies, sentences that add nothing) and two slips "
+        "mended: they were chosen on the other half, but with these sums in view."
     )
     says = {
         "released_right": "marks to the relevant passages: released",

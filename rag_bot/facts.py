@@ -23,7 +23,8 @@ _TOKEN = re.compile(
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 # Scripts that put no space between words: their words are known by pairs of characters.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-_CLOSING = "\"'’”»)]}>.,;:!?*"
+_BRACKETS = re.compile(r"[\s()\[\]<>{}\"]+")
+_CLOSING = "'’”»“«.,;:!?*"
 _CURRENCIES = {"€": "EUR", "$": "USD", "£": "pound", "¥": "JPY", "₹": "INR"}
 _CONNECTORS = frozenset("- – — to or and until through".split())
 _CLAUSE_ENDS = frozenset(", ; : . ! ? ( ) — – and but however although though while whereas because so".split())
@@ -173,14 +174,9 @@ def _addresses(text: str) -> tuple[frozenset[str], str]:
     if "://" not in text and "@" not in text:
         return frozenset(), text
     found, rest = set(), []
-    for piece in text.split():
-        at = piece.find("http")
-        if at >= 0 and "://" in piece:
-            address = re.split(r"[)>\]\"']", piece[at:], maxsplit=1)[0]
-            found.add(address.rstrip(_CLOSING + "/").lower())
-            rest.append(piece[:at])
-        elif "@" in piece[1:-1] and "." in piece.partition("@")[2][:-1]:
-            found.add(piece.strip(_CLOSING + "([{<").lower())
+    for piece in _BRACKETS.split(text):  # [a.b@example.org](mailto:a.b@example.org)
+        if "://" in piece or ("@" in piece[1:-1] and "." in piece.partition("@")[2][:-1]):
+            found.add(piece.removeprefix("mailto:").strip(_CLOSING + "/").lower())
         else:
             rest.append(piece)
     return frozenset(found), " ".join(rest)

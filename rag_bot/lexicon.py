@@ -151,7 +151,7 @@ OPENINGS = CONNECTIVES | frozenset(
 )
 """Common words that open a sentence: with their capital letter they could be taken for names."""
 
-COMMON_ENDINGS = ("ally", "ously", "ively", "arly", "ently", "tion", "tions", "ment", "ments", "ness", "able", "ible")
+COMMON_ENDINGS = ("ally", "ately", "ously", "ively", "arly", "ently", "tion", "tions", "ment", "ments", "ness", "able", "ible")
 """Endings that words have and names hardly ever do."""
 
 PLEASANTRY = frozenset("hello hi hey thanks thank welcome glad happy pleasure goodbye bye sorry".split())

@@ -31,6 +31,7 @@ _SUBJECT = 12  # words of a sentence; in a longer one the first is seldom what i
 # _TOGETHER. Under _LITTLE words prove nothing: the sentence may be in another language, and its meaning must be very near.
 _ENOUGH, _TOGETHER = 0.8, 0.95
 _LITTLE, _ALIKE = 0.2, 0.75
+_FEW, _NEAR = 6, 0.48  # where a sentence has so few words, a missing one may be all it says: its meaning must be this near, too
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _SILENT = re.compile(
@@ -160,7 +161,8 @@ class SupportFinder:
             window = _Window((max(fitting, key=near),), window.coverage, "", 0) if fitting else window
             carried = near(window.units[0]) >= _ALIKE
         else:
-            carried = window.coverage + max(near(unit) for unit in window.units) >= _TOGETHER
+            nearest = max(near(unit) for unit in window.units)
+            carried = window.coverage + nearest >= _TOGETHER and (nearest >= _NEAR or len(asked.claim.words) > _FEW)
         if carried and self._stands(asked, window):
             return self._support(asked, window)
         return self._support(asked, window, "The sources do not say this.")

@@ -140,6 +140,13 @@ def test_not_forbidden_denies_nothing_of_what_is_allowed() -> None:
     assert ("allow",) not in facts.negated
 
 
+@pytest.mark.parametrize(
+    "text", ["Ask a.b@example.org.", "Ask [a.b@example.org](mailto:a.b@example.org).", "<a.b@example.org>"]
+)
+def test_an_address_is_the_same_in_markdown(text: str) -> None:
+    assert read(text).addresses == {"a.b@example.org"}
+
+
 def test_addresses_are_kept_whole() -> None:
     facts = read("See [the page](https://example.org/a), or write to a.b@example.org.")
     assert facts.addresses == {"https://example.org/a", "a.b@example.org"}

@@ -284,3 +284,8 @@ def test_whatever_is_said_the_spans_lie_in_their_passages(sentence: str, marks: 
     for place, (start, end) in support.spans:
         chunk = desk.passages[place].chunk
         assert chunk.start <= start < end <= chunk.end
+
+
+@pytest.mark.parametrize("sentence", ["They may sell up to 26 days a year.", "Hotels may refund 140 euros."])
+def test_of_few_words_the_one_that_is_missing_may_be_all_that_is_said(desk: Desk, sentence: str) -> None:
+    assert not desk.ask(sentence).supported

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -34,10 +35,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log"
     command = [sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--model_alias", "smollm2"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--n_ctx", "4096"]
+    # Its settings are read from variables as well, and `make` exports a PORT.
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOST", "PORT", "MODEL")}
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port), "--n_ctx", "4096"], stdout=out, stderr=out
-        )
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
     try:
         url = f"http://127.0.0.1:{port}/v1"
         _wait(url, process, log)
