@@ -101,7 +101,8 @@ def run(options: Options) -> dict[str, Any]:
             asyncio.run(_ask_all("generate, best passage first", written, rows)),
             asyncio.run(_ask_all("generate, best passage last", written, rows, best_last=True)),
         ]
-    released = [(question, judged) for one in runs for question, judged in one.judged if judged.verdict.allowed]
+    said = {(question, each.claim.text): each for one in runs for question, each in one.judged if each.verdict.allowed}
+    released = [(question, each) for (question, _), each in said.items()]
     sample = random.Random(7).sample(released, min(_SAMPLE, len(released)))
     listed = judged_by_hand(options.out / "writer_sample.json", [_row(question, judged.claim) for question, judged in sample])
     return _result(runs, listed).as_dict()

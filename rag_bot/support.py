@@ -33,6 +33,14 @@ _ENOUGH, _TOGETHER = 0.8, 0.95
 _LITTLE, _ALIKE = 0.2, 0.75
 _FEW, _NEAR = 6, 0.48  # where a sentence has so few words, a missing one may be all it says: its meaning must be this near, too
 
+_TELLING = 2  # words; a sentence of fewer ("6 months.") is told by its meaning alone
+
+# What some models put before an answer.
+_LEAD = re.compile(
+    r"""(?: (?:the\ |an\ )?answer(?:\ to\ (?:the|your|this)\ question)?(?:\ is)?
+          | (?:the\ |this\ )?(?:passage|document|source|text)(?:\ says|\ states)? )\s*:\s*""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _SILENT = re.compile(
     r"""(?:unfortunately,?\ )?
@@ -111,6 +119,10 @@ class SupportFinder:
         if len(sentence) > _LONGEST:
             return Support(False, reason=f"A sentence of {len(sentence):,} characters is too long to be checked.")
         text = bare(sentence)
+        if lead := _LEAD.match(text):
+            text = text[lead.end() :]
+        if text.rstrip("\"'”’)» ").endswith(("?", "？")):
+            return Support(False, reason="The sentence asks, and says nothing.")
         asked = _Asked(text, read(text), passages)
         if not (asked.claim.known or asked.claim.numbers or asked.claim.addresses):
             return Support(False, reason="The sentence says nothing.")
@@ -135,7 +147,8 @@ class SupportFinder:
         pool = list(self._pool(asked, places))
         best: _Window | None = None
         for window in self._windows(asked, pool):
-            if not window.fault and window.coverage >= _ENOUGH and self._stands(asked, window):
+            told = window.coverage >= _ENOUGH and len(asked.claim.words) >= _TELLING
+            if told and not window.fault and self._stands(asked, window):
                 return self._support(asked, window)
             if best is None or (-window.faults, window.coverage) > (-best.faults, best.coverage):
                 best = window

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rag_bot.llm.llm import LLM
 
 _log = logging.getLogger(__name__)
+_ROUNDS = 3  # sentences said again: the model goes round in circles and is stopped
 
 # How models say that they were given nothing to answer with, when they forget the words that they were told to use.
 _DECLINED = re.compile(
@@ -71,7 +72,7 @@ class GenerateAnswerer:
         prompt = await asyncio.to_thread(self._prompt, llm, brief)
         if not prompt.counts["passages"]:
             raise LLMError(f"The LLM {llm.name} has no room for a passage in its {llm.context:,} tokens.")
-        begun = False
+        begun, said, again = False, set[str](), 0
         async with aclosing(written(llm.stream(prompt.messages, brief.budget, max_tokens=self._most))) as sentences:
             async for sentence in sentences:
                 brief.budget.arrived()
@@ -81,6 +82,12 @@ class GenerateAnswerer:
                         yield Report(counts={"declined": 1})
                         return
                 begun = True
+                if sentence.text in said:
+                    again += 1
+                    if again == _ROUNDS:
+                        return
+                    continue
+                said.add(sentence.text)
                 yield _claim(sentence, len(brief.passages))
         if not begun:
             raise LLMError(f"The LLM {llm.name} said no sentence.")

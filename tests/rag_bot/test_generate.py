@@ -221,3 +221,11 @@ async def test_earlier_turns_are_shown_to_it() -> None:
     [report, *_] = [item async for item in answerer(LLM("marvin", Engine(model)))(brief)]
     assert heard[1:3] == ["Which dig?", "Ants dig."]
     assert isinstance(report, Report) and report.counts["turns"] == 1
+
+
+async def test_what_is_said_again_is_said_once_and_a_model_that_goes_round_in_circles_is_stopped() -> None:
+    claims, report = await said(saying("Bees fly [1]. Ants dig [1]. Bees fly. " + "Ants dig [1]. " * 40))
+    assert [claim.text for claim in claims] == ["Bees fly.", "Ants dig."]
+    claims, report = await said(saying("Bees fly [1]. " * 3 + "Ants dig [1]. " * 2 + "Cats purr [1]."))
+    assert [claim.text for claim in claims] == ["Bees fly.", "Ants dig."]
+    assert report.model == "marvin"

@@ -289,3 +289,12 @@ def test_whatever_is_said_the_spans_lie_in_their_passages(sentence: str, marks: 
 @pytest.mark.parametrize("sentence", ["They may sell up to 26 days a year.", "Hotels may refund 140 euros."])
 def test_of_few_words_the_one_that_is_missing_may_be_all_that_is_said(desk: Desk, sentence: str) -> None:
     assert not desk.ask(sentence).supported
+
+
+@pytest.mark.parametrize("sentence", ["How many days of paid leave does everyone get?", "The answer is: 26.", "26 days."])
+def test_a_question_or_a_bare_figure_says_nothing_that_can_be_proved(desk: Desk, sentence: str) -> None:
+    assert not desk.ask(sentence).supported
+
+
+def test_what_a_model_puts_before_its_answer_does_not_count(desk: Desk) -> None:
+    assert desk.ask("The answer is: everyone gets 26 days of paid leave a year.").supported
