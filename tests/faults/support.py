@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from tests import commands
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOAK = os.environ.get("RAG_BOT_SOAK") == "1"
@@ -27,15 +26,8 @@ RESTRICTED = [sys.executable, "-c", _PLAIN]
 """Python as a user that file permissions hold for, whoever runs the tests."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+class Outcome(commands.Outcome):
+    """What came of `ingest`."""
 
     @property
     def statuses(self) -> dict[str, str]:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ingest.cli import main
+from tests.commands import Outcome, outcome_of
 
 COMMAND = [sys.executable, "-m", "ingest.cli"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 Ingest = Callable[..., Outcome]
@@ -52,11 +39,7 @@ def ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setenv("RAG_BOT_INDEX", str(tmp_path / "index"))
 
     def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Outcome(int(end.value.code or 0), out, err)
+        return outcome_of(main, [str(argument) for argument in arguments], capsys)
 
     return run
 

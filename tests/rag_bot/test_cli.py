@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ingest.cli import main as ingest_main
 from rag_bot.cli import main
+from tests.commands import Outcome, outcome_of
 
 HANDBOOK = """# Handbook
 
@@ -26,17 +24,6 @@ Dogs may come to the office on Fridays.
 """
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 RagBot = Callable[..., Outcome]
 
 
@@ -48,11 +35,7 @@ def rag_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
     def run(*arguments: str, stdin: str = "") -> Outcome:
         monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main(arguments)
-        out, err = capsys.readouterr()
-        return Outcome(int(end.value.code or 0), out, err)
+        return outcome_of(main, arguments, capsys)
 
     return run
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from rag_bot.errors import StateError
 from rag_bot.memory import Memory, Spending
 from rag_bot.settings import Settings
 from rag_bot.types import Answer, SentenceEvent, Turn, Usage
+from tests.commands import Outcome, outcome_of
 from tests.rag_bot.api.conftest import client_of, wait_until
 from tests.rag_bot.support import LEAVE, parts_of, running
 
@@ -32,17 +32,6 @@ def memory(tmp_path: Path) -> Iterator[Memory]:
     memory.close()
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 RagBot = Callable[..., Outcome]
 
 
@@ -54,11 +43,7 @@ def rag_bot(home: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("RAG_BOT_MAX_WRONG", "0.9")  # the hash embedder's answers are not to be refused
 
     def run(*arguments: str) -> Outcome:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main(arguments)
-        out, err = capsys.readouterr()
-        return Outcome(int(end.value.code or 0), out, err)
+        return outcome_of(main, arguments, capsys)
 
     return run
 
