@@ -41,6 +41,7 @@ def build_bot(settings: Settings, *, create: bool = False) -> Bot:
 def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     """Open the index and load the embedder. Raises IngestError or BotError."""
     check_settings(settings)  # before anything is opened: a wrong setting leaves nothing behind
+    memory = Memory(settings.state_url)
     index = _open_index(settings, create=create)
     for note in index.notes:
         _log.warning("%s", note)
@@ -67,7 +68,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
 
     return Parts(
         index=index,
-        memory=Memory(settings.state_url),
+        memory=memory,
         rails=make_rails(settings),
         rewrite=ByLLM(llms[0], seconds=settings.rewrite_seconds) if llms and settings.rewrite_seconds else ByRules(),
         retrieve=Retriever(index, embed),
@@ -76,7 +77,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
         answerer=answerer,
         quote=quote,
         gate=Gate(text_at, settings.gate, support),
-        judge=Judge(judges[0], seconds=settings.rewrite_seconds) if judges else None,
+        judge=Judge(judges[0], seconds=settings.judge_seconds) if judges else None,
         llms=(*llms, *judges),
         open_writer=open_writer,
     )
@@ -86,7 +87,8 @@ def check_settings(settings: Settings) -> None:
     """Raises BadSetting for what can be known to be wrong before anything is opened, and that no waiting will mend."""
     make_rails(settings)
     Confidence(Calibration.load(), settings.max_wrong)
-    parse_llms(settings.judge)
+    if len(parse_llms(settings.judge)) > 1:
+        raise BadSetting("RAG_BOT_JUDGE names more than one LLM.", "Name the one that is to judge.")
     if not parse_llms(settings.llm) and settings.answer in ("generate", "quote-llm"):
         raise BadSetting(f"RAG_BOT_ANSWER={settings.answer} needs an LLM.", "Set RAG_BOT_LLM, or use RAG_BOT_ANSWER=quote.")
 

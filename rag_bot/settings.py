@@ -38,6 +38,9 @@ class Settings(IngestSettings):
         default="",
         description="An LLM that reads each written sentence beside its quotes and may refuse it; empty: none is asked.",
     )
+    judge_seconds: float = Field(
+        default=5.0, gt=0, description="A judge that takes longer is passed over for this sentence, in seconds."
+    )
     prices: Path | None = Field(
         default=None,
         description="A TOML file of prices in US dollars for a million tokens, by LLM; what it names goes before the table "

@@ -16,7 +16,7 @@ from rag_bot.confidence import Calibration
 from rag_bot.errors import BadSetting
 from rag_bot.rails import NoRails
 from rag_bot.settings import Settings
-from tests.rag_bot.support import LEAVE
+from tests.rag_bot.support import LEAVE, running
 
 
 async def test_nothing_is_opened_before_the_start(tmp_path: Path) -> None:
@@ -88,6 +88,7 @@ def test_an_llm_is_used_where_it_is_set(home: Settings, tmp_path: Path) -> None:
         ({"llm": "marvin"}, "marvin"),
         ({"answer": "quote-llm"}, "needs an LLM"),
         ({"answer": "generate"}, "generate"),
+        ({"judge": "scripted:a.json,scripted:b.json"}, "more than one LLM"),
         ({"answer": "generate", "llm": "marvin:40"}, "marvin"),
     ],
     ids=str,
@@ -110,3 +111,15 @@ async def test_conversations_stand_beside_the_index_or_where_they_are_told_to(ho
         await bot.answer(LEAVE)
         await bot.close()
         assert file.exists()
+
+
+async def test_a_judge_is_asked_also_where_follow_ups_are_rewritten_by_rules(home: Settings, tmp_path: Path) -> None:
+    (tmp_path / "writer.json").write_text('[{"say": "Everyone gets 26 days of paid leave a year [1]."}]')
+    (tmp_path / "judge.json").write_text('[{"say": "no"}]')
+    settings = home.model_copy(
+        update={"llm": f"scripted:{tmp_path}/writer.json", "judge": f"scripted:{tmp_path}/judge.json", "rewrite_seconds": 0}
+    )
+    async with running(settings) as bot:
+        answer = await bot.answer(LEAVE)
+    assert answer.counts["sentences_cut"] == 1
+    assert answer.model == "quote"
