@@ -52,6 +52,10 @@ BENCHMARKS = {
     "llama_overhead": Benchmark("Our chat model beside bare llama_cpp on the same prompts", "benchmarks.llama:overhead"),
     "llama_clients": Benchmark("Eight clients at once on one local LLM", "benchmarks.llama:clients"),
     "llm_faults": Benchmark("How questions end while the LLM fails", "benchmarks.llm_faults:run"),
+    "planted": Benchmark("Orders planted in passages: caught, set aside, and what reaches the user", "benchmarks.planted:run"),
+    "personal_data": Benchmark(
+        "Personal data and secrets: found where labelled, and false alarms", "benchmarks.personal_data:run"
+    ),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False

@@ -167,10 +167,10 @@ class Memory:
         return secrets.token_urlsafe(16)
 
     def turns(self, conversation_id: str, limit: int = 6) -> list[Turn]:
-        """The last turns of a conversation, oldest first. Raises `NotFound`."""
+        """The last turns of a conversation, oldest first, without those that a rail refused. Raises `NotFound`."""
         columns = _turns.c
         newest = (
-            sa.select(columns.asked, columns.answer, columns.standalone, columns.abstained)
+            sa.select(columns.asked, columns.answer, columns.standalone, columns.abstained, columns.answer_object)
             .where(columns.conversation_id == conversation_id)
             .order_by(columns.position.desc())
             .limit(limit)
@@ -178,7 +178,11 @@ class Memory:
         with self._transaction() as connection:
             _find(connection, conversation_id)
             rows = connection.execute(newest).all()
-        return [Turn(row.asked, row.answer, row.standalone, row.abstained) for row in reversed(rows)]
+        return [
+            Turn(row.asked, row.answer, row.standalone, row.abstained)
+            for row in reversed(rows)
+            if not row.answer_object["blocked"]
+        ]
 
     def save(self, asked: str, answer: Answer, *, new: bool = True) -> None:
         """Keep an answer as the next turn of its conversation; one that isn't there is made if it is `new`.

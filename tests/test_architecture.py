@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -66,6 +67,7 @@ COMMAND_LINES = (
     "rag_bot.terminal",
     "rag_bot.doctor",
     "rag_bot.models_cli",
+    "rag_bot.rails_cli",
     "rag_bot.usage_cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
@@ -77,7 +79,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "faiss": ("ingest.vectors",),
     "tantivy": ("ingest.keywords",),
     "sqlite3": ("ingest.store",),
-    "pypdfium2": ("ingest.parsers.pdf", "ingest.parsers.pdf_page"),
+    "pypdfium2": ("ingest.parsers.pdf", "ingest.parsers.pdf_page", "ingest.parsers.pdf_seen"),
     "docx": ("ingest.parsers.docx",),
     "lxml": ("ingest.parsers.docx",),
     "selectolax": ("ingest.parsers.html", "ingest.parsers.markdown"),
@@ -97,6 +99,10 @@ HOMES: dict[str, tuple[str, ...]] = {
     "langchain_aws": ("rag_bot.llm",),
     "boto3": ("rag_bot.llm",),
     "botocore": ("rag_bot.llm",),
+    "nemoguardrails": ("rag_bot.rails.nemo",),
+    "publicsuffixlist": ("rag_bot.rails.exits",),
+    "phonenumbers": ("ingest.inspect.personal",),
+    "stdnum": ("ingest.inspect.personal",),
     "pydantic_settings": ("ingest.settings",),
 }
 
@@ -244,6 +250,11 @@ def test_stories_import_no_third_party_library(story: str) -> None:
 
 def test_each_heavy_library_has_one_home() -> None:
     assert [offence for module, imports in modules().items() for offence in strangers(module, imports)] == []
+
+
+def test_no_model_is_handed_a_tool() -> None:
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "rag_bot").rglob("*.py")}
+    assert [path.name for path, text in sources.items() if re.search(r"\bbind_tools\b|\btool_choice\b|\btools=", text)] == []
 
 
 def test_homes_are_real() -> None:
