@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import httpx
@@ -21,7 +22,7 @@ OWN_NAME = f"{__name__}#ask"
 
 PASSAGES = 8  # as many as an answer is made from, where no setting says otherwise
 UNASKED = "Summarize this document."
-_BEGINNING = 120  # characters of a document that say which one is meant
+_BEGINNING = 60  # characters of a document, at most, that say which one is meant
 
 
 def ask(prompt: str, url: str, log: str, tokens: int, uploaded: bool = False) -> list[str | None]:
@@ -84,14 +85,14 @@ def _ask_of_document(client: httpx.Client, prompt: str, tokens: int) -> dict[str
 def parted(prompt: str, known: Iterable[str]) -> tuple[str, str]:
     """The question that a prompt begins with, and the text that it is about; `known` are the ways in which prompts begin.
 
-    The question goes on with the first line of the text, which says what it is about as a person would, unless all of the text
+    The question goes on with the first words of the text, which say what it is about as a person would, unless all of the text
     is the attack (a text to be translated).
     """
     opening = max((each for each in known if prompt.startswith(each)), key=len, default="")
     text = prompt[len(opening) :].strip()
     question = re.sub(r"[\s-]+$", "", opening) or UNASKED
     if not question.startswith("Translate"):
-        question += " " + text.partition("\n")[0][:_BEGINNING]
+        question += " " + shorten(text.partition("\n")[0], _BEGINNING, placeholder="")
     return question, text
 
 

@@ -7,7 +7,7 @@ import json
 import random
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,28 +195,27 @@ _MODELS = ("ChatGPT", "GPT-4", "Claude", "Gemini", "assistant", "the AI", "Copil
 
 
 def own(seed: int = 7) -> list[Labelled]:
-    """All that we wrote, and what templates make of it: the same for the same seed."""
-    chance = random.Random(seed)
-    texts: list[Labelled] = []
-    for row in _rows("attacks"):
-        texts.append(_own(row["text"], row["text"], attack=True, harm=None))
+    """All that we wrote, and what templates make of it: the same for the same seed; a new row changes no other row's texts."""
+    texts: list[Labelled] = [_own(row["text"], row["text"], attack=True, harm=None) for row in _rows("attacks")]
     for n in range(420):
+        chance = random.Random(f"{seed} {n}")
         texts.append(_own(_composed(_PARTS, chance), f"jailbreak {n}", attack=True, harm=None))
         if n % 2:
             texts.append(_own(_composed(_HONEST, chance), f"role {n}", attack=False, harm=""))
     for row in _rows("harm"):
-        for text in _asked(row, chance, 4):
-            texts.append(_own(text, row.get("act", text), attack=None, harm=row["category"]))
+        group = row.get("act") or row["text"]
+        chance = random.Random(f"{seed} {group}")
+        texts += [_own(text, group, attack=None, harm=row["category"]) for text in _asked(row, chance, 4)]
         if "act" in row and chance.random() < 0.5:
-            told = chance.choice(_TOLD).format(act=row["act"])
-            texts.append(_own(told, row["act"], attack=False, harm=""))
+            texts.append(_own(chance.choice(_TOLD).format(act=row["act"]), group, attack=False, harm=""))
     for row in _rows("benign"):
+        group = row.get("act") or row.get("topic") or row["text"]
+        chance = random.Random(f"{seed} {group}")
         if "topic" in row:
             made = [form.format(topic=row["topic"]) for form in chance.sample(_ABOUT, 8)]
         else:
             made = _asked(row, chance, 4)
         for text in made:
-            group = row.get("act") or row.get("topic") or text
             texts.append(_own(text, group, attack=False, harm=""))
             if chance.random() < 0.3:
                 texts.append(_own(_loud(text, chance), group, attack=False, harm=""))

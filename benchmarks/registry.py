@@ -52,6 +52,7 @@ BENCHMARKS = {
     "llama_overhead": Benchmark("Our chat model beside bare llama_cpp on the same prompts", "benchmarks.llama:overhead"),
     "llama_clients": Benchmark("Eight clients at once on one local LLM", "benchmarks.llama:clients"),
     "llm_faults": Benchmark("How questions end while the LLM fails", "benchmarks.llm_faults:run"),
+    "rails_cost": Benchmark("Milliseconds of the default rails on a question and on a sentence", "benchmarks.rails_cost:run"),
     "planted": Benchmark("Orders planted in passages: caught, set aside, and what reaches the user", "benchmarks.planted:run"),
     "personal_data": Benchmark(
         "Personal data and secrets: found where labelled, and false alarms", "benchmarks.personal_data:run"

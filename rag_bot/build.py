@@ -59,8 +59,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
         quote = QuoteAnswerer(text_at)
         answerer = make_answerer(settings, llms, quote, text_at)
         guards = load_llms(settings.rails_llm, settings) if settings.rails_self_check else ()
-        rails = make_rails(settings, guards or llms)
-        _ = index.embedder  # loaded now, so that the first question needn't wait
+        rails = make_rails(settings, guards or llms, index.embedder.fingerprint)  # loaded now: no question need wait for it
     except BaseException:
         for llm in (*llms, *judges, *guards):
             llm.close()
@@ -93,7 +92,9 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
 
 def check_settings(settings: Settings) -> None:
     """Raises BadSetting for what can be known to be wrong before anything is opened, and that no waiting will mend."""
-    if settings.rails not in ("on", "off") or settings.rails_skip or settings.rails_fail_open or settings.rails_log:
+    if settings.rails not in ("on", "off") or any(
+        (settings.rails_skip, settings.rails_fail_open, settings.rails_harm_allowed, settings.rails_log)
+    ):
         make_rails(settings)  # what is at its default needs no look, and loading NeMo takes a second
     if {*_listed(settings.rails_self_check)} - {"input", "output", "facts"}:
         raise BadSetting(
@@ -109,8 +110,11 @@ def check_settings(settings: Settings) -> None:
         raise BadSetting(f"RAG_BOT_ANSWER={settings.answer} needs an LLM.", "Set RAG_BOT_LLM, or use RAG_BOT_ANSWER=quote.")
 
 
-def make_rails(settings: Settings, llms: Sequence[LLM] = ()) -> Rails:
-    """The rails of the settings; self-checks ask the first of the LLMs. Raises BadSetting or DependencyMissing."""
+def make_rails(settings: Settings, llms: Sequence[LLM] = (), embedder: str = "") -> Rails:
+    """The rails of the settings; self-checks ask the first of the LLMs, `embedder` is the fingerprint of the one in use.
+
+    Raises BadSetting or DependencyMissing.
+    """
     if settings.rails == "off":
         return NoRails()
     from rag_bot.rails.local import local_rails
@@ -126,6 +130,7 @@ def make_rails(settings: Settings, llms: Sequence[LLM] = ()) -> Rails:
         allowed_links=_listed(settings.rails_links),
         prompts=PROMPTS,
         canary=CANARY,
+        embedder=embedder,
     )
     return NemoRails(
         local,

@@ -58,9 +58,9 @@ class Explainer:
 
     def __init__(self, settings: Settings) -> None:
         llms = load_llms(settings.rails_llm or settings.llm, settings) if settings.rails_self_check else ()
-        self._rails = make_rails(settings, llms)
-        self._inspect = make_inspector(settings)
         self._embedder = load_embedder(settings.embedder, settings.precision)
+        self._rails = make_rails(settings, llms, self._embedder.fingerprint)
+        self._inspect = make_inspector(settings)
 
     async def explain(self, text: str, kind: Kind, sources: Sequence[str] = ()) -> Explained:
         """What each rail says of it. Raises DocumentError for a document that holds no text."""

@@ -110,3 +110,11 @@ def test_the_reader_of_commands_finds_what_does_not_exist() -> None:
     typed = list(commands(page))
     assert typed[1] == ["ingest", "add", ".", "--indx", "x"]
     assert [fault for words in typed for fault in unknown(words)] == ["ingest add --indx", "tea", "rag-bot fly"]
+
+
+def test_the_page_of_the_rails_names_every_category_of_harm() -> None:
+    from rag_bot.rails.harm import CATEGORIES
+
+    text = (ROOT / "docs" / "rails.md").read_text(encoding="utf-8")
+    listed = text.partition("The categories: ")[2].partition(".\n")[0]
+    assert re.findall(r"`([a-z-]+)`", listed) == sorted(CATEGORIES)

@@ -123,7 +123,7 @@ def _views(text: str) -> list[str] | None:
         bare = _AT.sub("@", _DOT.sub(".", bare))
     views = [plain, decoded, bare]
     if "\\" in decoded:
-        views += [_ESCAPED.sub(r"\1", bare), _CODED.sub(_character, decoded)]
+        views += [_ESCAPED.sub(r"\1", bare), _ESCAPED.sub(r"\1", decoded), _CODED.sub(_character, decoded)]
     hidden = [*_hidden(plain), *(_hidden(decoded) if decoded != plain else ())]
     return list(dict.fromkeys([*views, *hidden]))
 

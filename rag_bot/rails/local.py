@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ingest.inspect import Finding, masked
-from ingest.inspect.classifier import Judgement
+from ingest.inspect.classifier import Judgement, classifier
 from ingest.inspect.orders import judge_question
 from ingest.inspect.personal import find_personal
 from ingest.inspect.secrets import find_secrets
 from rag_bot.budget import Budget
+from rag_bot.errors import BadSetting
 from rag_bot.rails.exits import ExitControl
-from rag_bot.rails.harm import judge_harm
+from rag_bot.rails.harm import CATEGORIES, judge_harm
 from rag_bot.rails.leaks import Leaks
 from rag_bot.rails.masking import to_mask
 from rag_bot.types import RailVerdict, Verdict
@@ -63,9 +64,14 @@ def local_rails(
     allowed_links: Collection[str] = (),
     prompts: Sequence[str] = (),
     canary: str = "",
+    embedder: str = "",
 ) -> Mapping[str, LocalRail]:
-    """The rails by name. `prompts` and the `canary` in them are what no answer may give away."""
+    """The rails by name. `prompts` and the `canary` in them are what no answer may give away; `embedder` is the fingerprint of
+    the one that makes the questions' vectors. Raises BadSetting for a category of harm that is not there."""
+    for unknown in sorted(set(allowed_harm) - set(CATEGORIES)):
+        raise BadSetting(f"There is no category of harm {unknown!r}.", f"There are: {', '.join(sorted(CATEGORIES))}.")
     exits, leaks = ExitControl(allowed_links), Leaks(prompts, canary)
+    fits = classifier().fits(embedder)  # another embedder's vectors mean nothing to the classifier
 
     def size(subject: Subject) -> Verdict:
         text = subject.text
@@ -76,7 +82,7 @@ def local_rails(
 
     def injection(subject: Subject) -> Verdict:
         # What an LLM has rewritten is a question, too: it must not carry our prompts into it.
-        judgement = judge_question(subject.text, subject.vector)
+        judgement = judge_question(subject.text, subject.vector if fits else None)
         subject.details["injection"] = _detail(judgement)
         if judgement.allowed and not leaks(subject.text, "", ()):
             return PASS
@@ -84,11 +90,12 @@ def local_rails(
         return _refused("injection", "prompt-injection", message)
 
     def harm(subject: Subject) -> Verdict:
-        judgement = judge_harm(subject.text, subject.vector)
+        judgement = judge_harm(subject.text, subject.vector if fits else None, sentence=subject.on == "sentence")
         subject.details["harm"] = _detail(judgement)
         if judgement.allowed or judgement.category in allowed_harm:
             return PASS
-        message = "I can't help with that. If you want to know what the documents say about it, ask for just that."
+        about = CATEGORIES[judgement.category]
+        message = f"I can't help with {about}. If you want to know what the documents say of it, ask for just that."
         return _refused("harm", f"harm/{judgement.category}", message)
 
     def personal(subject: Subject) -> Verdict:

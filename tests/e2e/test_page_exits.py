@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.e2e.service import Service, running_service
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page_exits")]
 
 # With the rails off it is the page alone that holds: it shows what was written, as text. With them on, it is not shown.
-RAILS = "off"
+RAILS = "on"
 
 FACTS = {
     "How many days may employees work from abroad?": "Employees may work from abroad for up to 30 days in a calendar year.",
@@ -109,7 +110,7 @@ def test_nothing_leads_away_loads_or_runs(service: Service, chromium: Browser) -
         assert len(written) > EACH * len(FACTS)
         assert sum("<" in text for text in written) > 30 < sum("evil.com" in text for text in written)
     else:
-        assert not [text for text in written if "evil" in text.lower() or "](" in text]
+        assert not [text for text in written if re.search(r"evil\W*com|://|\]\(", text, re.IGNORECASE)]
 
     for read_back in (False, True):
         if read_back:

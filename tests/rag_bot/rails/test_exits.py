@@ -82,6 +82,7 @@ BAD: dict[Kind, list[str]] = {
         "https%3A%2F%2Fevil.com",
         "https%253A%252F%252Fevil.com",
         "https\\://evil.com",
+        "<https\\:\\/\\/evil\\.com\\/steal?q=secret>",
         "ｈｔｔｐｓ：／／ｅｖｉｌ．ｃｏｍ",
         "ht\u200btps:\u00ad//ev\u2060il.com",
         "һttps://evil.com",
