@@ -67,6 +67,7 @@ COMMAND_LINES = (
     "rag_bot.doctor",
     "rag_bot.models_cli",
     "rag_bot.usage_cli",
+    "rag_bot.eval_cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
 HOMES: dict[str, tuple[str, ...]] = {
@@ -98,6 +99,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "boto3": ("rag_bot.llm",),
     "botocore": ("rag_bot.llm",),
     "pydantic_settings": ("ingest.settings",),
+    "ir_measures": ("rag_bot.eval.metrics",),
+    "rouge_score": ("rag_bot.eval.metrics",),
+    "sacrebleu": ("rag_bot.eval.metrics",),
 }
 
 # What `--help` must not wait for.
