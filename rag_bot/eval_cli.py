@@ -12,9 +12,11 @@ import typer
 from ingest import console
 
 if TYPE_CHECKING:
+    from ingest.index import Index
     from rag_bot.eval.diff import Diff
     from rag_bot.eval.exam import Exam
-    from rag_bot.eval.types import Record
+    from rag_bot.eval.types import Case, Record
+    from rag_bot.settings import Settings
 
 app = typer.Typer(
     help="Measure how good the answers are: make questions, review them, run them, compare runs.",
@@ -30,6 +32,74 @@ IndexOption = Annotated[
 ]
 FolderOption = Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where runs are kept.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def make(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")] = Path("questions.jsonl"),
+    count: Annotated[int, typer.Option(min=1, help="How many questions.")] = 60,
+    unanswerable: Annotated[
+        float, typer.Option(min=0, max=0.9, help="The share to be asked with the place that answers them taken out.")
+    ] = 0.25,
+    llm: Annotated[
+        bool, typer.Option("--llm", help="Have the LLM of RAG_BOT_LLM write what it can; rules make the rest.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Another number, other questions.")] = 1,
+    index: IndexOption = None,
+) -> None:
+    """Make questions of the documents in the index, without an LLM or with one. Review them before you trust them."""
+    from ingest.index import Index
+    from rag_bot.errors import BadDataset
+    from rag_bot.eval.files import write
+    from rag_bot.eval.make import Share
+    from rag_bot.eval.make import make as make_of
+    from rag_bot.settings import Settings
+
+    settings = console.load_settings(Settings, index=index)
+    if out.exists():
+        raise BadDataset(f"{out} is there already, and may have been reviewed.", "Name another file with --out.")
+    with Index.open(settings.index, settings=settings) as opened:
+        share = Share(count, unanswerable)
+        more = _written(settings, opened, count - share.without, seed) if llm else []
+        cases = make_of(opened, share, seed, more)
+    if not cases:
+        raise BadDataset(
+            f"Nothing in {settings.index} could be made a question of.", "Write some by hand: see docs/evaluation.md."
+        )
+    write(out, cases)
+    kinds = {kind: sum(case.kind == kind for case in cases) for kind in dict.fromkeys(case.kind for case in cases)}
+    told = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+    console.plain(console.safe(f"{console.count(len(cases), 'question')} in {out}: {told}."))
+    console.plain(console.safe(f"Look through them: rag-bot eval review {out}"))
+
+
+@app.command()
+def review(
+    questions: Annotated[Path, typer.Argument(metavar="QUESTIONS", help="A .jsonl file that `rag-bot eval make` has written.")],
+    to_csv: Annotated[
+        Path | None, typer.Option("--to-csv", metavar="FILE", help="Write a table for a spreadsheet instead.")
+    ] = None,
+    from_csv: Annotated[
+        Path | None, typer.Option("--from-csv", metavar="FILE", help="Take what was changed in that table.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also those that were looked at before.")] = False,
+) -> None:
+    """Go through questions and keep, edit or drop each, here or in a spreadsheet."""
+    from rag_bot.eval import files
+    from rag_bot.eval.review import review as go_through
+
+    if to_csv:
+        files.replace_text(to_csv, files.to_csv(files.read(questions)))
+        console.plain(console.safe(f"{to_csv} written. Change it, then: rag-bot eval review {questions} --from-csv {to_csv}"))
+    elif from_csv:
+        before = files.read(questions)
+        after = files.from_csv(_text_of(from_csv), before)
+        files.write(questions, after)
+        edited = sum(case.review == "edited" for case in after)
+        console.plain(f"{console.count(len(after), 'question')} left of {len(before)}, {edited} edited.")
+    else:
+        tally = go_through(questions, lambda text: console.plain(console.safe(text, keep="\n")), _ask, again=again)
+        console.plain(f"\n{tally.kept} kept, {tally.edited} edited, {tally.dropped} dropped, {tally.left} left for later.")
 
 
 @app.command()
@@ -97,6 +167,46 @@ def diff(
 
 
 # --- helpers
+
+
+def _written(settings: Settings, index: Index, count: int, seed: int) -> list[Case]:
+    """What the LLM of the settings writes. Raises BotError."""
+    import asyncio
+
+    from rag_bot.errors import BadSetting
+    from rag_bot.eval.write import write
+    from rag_bot.llm.load import load_llms
+
+    llms = load_llms(settings.llm, settings)
+    if not llms:
+        raise BadSetting("No LLM is set.", "Set RAG_BOT_LLM, or leave --llm out: rules make questions, too.")
+
+    async def collect() -> list[Case]:
+        return [case async for case in write(llms[0], index, count, seed=seed, seconds=settings.llm_seconds, tell=tell)]
+
+    try:
+        with progress("Writing") as tell:
+            return asyncio.run(collect())
+    finally:
+        for llm in llms:
+            llm.close()
+
+
+def _ask(prompt: str) -> str | None:
+    try:
+        return input(prompt)
+    except EOFError:
+        return None
+
+
+def _text_of(path: Path) -> str:
+    from rag_bot.errors import BadDataset
+
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadDataset(f"{path} is not UTF-8 text.", "Save the table as CSV in UTF-8.") from error
 
 
 def _run(path: Path, folder: Path) -> Sequence[Record]:

@@ -75,6 +75,33 @@ def test_diff_fails_on_a_loss_beyond_noise(rag_bot: RagBot, tmp_path: Path) -> N
     assert rag_bot("eval", "diff", "bad", "good").code == 0
 
 
+def test_from_documents_to_figures(rag_bot: RagBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rag_bot("eval", "make", "--count", "8", "--out", "mine.jsonl")
+    assert made.code == 0 and made.out.startswith("8 questions in mine.jsonl: ") and "2 taken out" in made.out
+    assert "reviewed" in rag_bot("eval", "make", "--out", "mine.jsonl").err  # not written over
+    typed = iter(["k", "d"])
+
+    def line(prompt: str) -> str:
+        try:
+            return next(typed)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", line)
+    assert rag_bot("eval", "review", "mine.jsonl").out.endswith("1 kept, 0 edited, 1 dropped, 6 left for later.\n")
+    assert rag_bot("eval", "review", "mine.jsonl", "--to-csv", "mine.csv").code == 0
+    table = (tmp_path / "mine.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "mine.csv").write_text("\n".join(table[:4]), encoding="utf-8")
+    assert rag_bot("eval", "review", "mine.jsonl", "--from-csv", "mine.csv").out == "3 questions left of 7, 0 edited.\n"
+    assert rag_bot("eval", "run", "mine.jsonl", "--json").json["count"] == 3
+    (tmp_path / "latin.csv").write_bytes("id,question\nä,ö\n".encode("latin-1"))
+    assert "not UTF-8" in rag_bot("eval", "review", "mine.jsonl", "--from-csv", "latin.csv").err
+
+
+def test_an_llm_is_named_before_it_is_asked(rag_bot: RagBot) -> None:
+    assert "No LLM is set" in rag_bot("eval", "make", "--llm").err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
