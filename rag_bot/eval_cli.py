@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -24,6 +24,13 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings=console.HELP,
 )
+
+
+class Bar(Protocol):
+    """Moves a bar of progress."""
+
+    def __call__(self, done: int, of: int, now: str = ..., /) -> None: ...
+
 
 SetArgument = Annotated[Path, typer.Argument(metavar="QUESTIONS", help="A .jsonl file, or a file or folder of a known set.")]
 IndexOption = Annotated[
@@ -220,15 +227,19 @@ def _run(path: Path, folder: Path) -> Sequence[Record]:
 
 
 @contextmanager
-def progress(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, where that is a terminal; elsewhere a line now and then."""
+def progress(doing: str) -> Iterator[Bar]:
+    """A bar on stderr, where that is a terminal; told how many of how many are done, and what is being done now."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     screen = console.console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(doing, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+        def advance(done: int, of: int, now: str = doing) -> None:
+            bar.update(task, completed=done, total=of, description=console.safe(now))
+
+        yield advance
 
 
 def _show(exam: Exam) -> None:
@@ -245,6 +256,8 @@ def _show(exam: Exam) -> None:
     if summary.prompt_tokens:
         tokens = f"{summary.prompt_tokens:,} tokens in, {summary.completion_tokens:,} out"
         console.plain(f"LLMs: {tokens}, ${summary.cost:,.4f}.")
+    if summary.fell_back:
+        console.note(f"An LLM failed on {console.count(summary.fell_back, 'question')}: another, or quotes, took its place.")
     if summary.lost:
         console.note(f"{console.count(summary.lost, 'wanted place')} not in this index.")
     console.plain(console.safe(f"The report: {exam.folder.path / PAGE}"))

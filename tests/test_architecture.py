@@ -68,6 +68,7 @@ COMMAND_LINES = (
     "rag_bot.models_cli",
     "rag_bot.usage_cli",
     "rag_bot.eval_cli",
+    "rag_bot.compare_cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
 HOMES: dict[str, tuple[str, ...]] = {

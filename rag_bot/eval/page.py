@@ -21,7 +21,8 @@ p { margin: 6px 0; } .dim { color: var(--dim); } .good { color: var(--good); } .
 .plot { background: var(--card); border-radius: 8px; padding: 14px; min-width: 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; } .wide { overflow-x: auto; }
 th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; } td.n, th.n { text-align: right; white-space: nowrap; }
+th { font-weight: 600; white-space: nowrap; } .wide { overflow-wrap: normal; }
+td.n, th.n { text-align: right; white-space: nowrap; }
 details { background: var(--card); border-radius: 8px; padding: 10px 14px; margin: 8px 0; } summary { cursor: pointer; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 14px; margin: 10px 0 4px; }
 dt { color: var(--dim); } dd { margin: 0; }

@@ -73,6 +73,8 @@ def _told(summary: Summary, info: Info) -> str:
         f"embedder {embedder}, {chunks:,} passages of {info.index.get('documents', 0):,} documents",
         info.machine,
     ]
+    if summary.fell_back:
+        told.append(f"on {summary.fell_back:,} of the questions an LLM failed, and another or quotes took its place")
     if summary.lost:
         told.append(f"{summary.lost:,} wanted places are not in this index")
     return escape("; ".join(told) + ".")

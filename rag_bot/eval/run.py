@@ -229,6 +229,7 @@ def _record(
         completion_tokens=answer.usage.completion_tokens,
         cost=answer.usage.cost,
         cut=answer.counts.get("sentences_cut", 0),
+        fallbacks=answer.counts.get("fallbacks", 0),
         notes=answer.notes,
     )
 

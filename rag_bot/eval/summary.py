@@ -44,7 +44,8 @@ class Risk:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All figures of a run. `latency` has, for each step, its percentiles in milliseconds by `PERCENTILES`."""
+    """All figures of a run. `latency` has, for each step, its percentiles in milliseconds by `PERCENTILES`. `fell_back` counts
+    questions on which an LLM failed and another, or quotes, took its place."""
 
     count: int
     outcomes: Mapping[str, int]
@@ -58,6 +59,7 @@ class Summary:
     cost: float
     lost: int
     failed: int
+    fell_back: int
     worst: Sequence[Record]
 
 
@@ -77,6 +79,7 @@ def summarise(records: Sequence[Record]) -> Summary:
         cost=sum(record.cost for record in records),
         lost=sum(record.lost for record in records),
         failed=sum(bool(record.error) for record in records),
+        fell_back=sum(bool(record.fallbacks) for record in records),
         worst=worst(records, scored),
     )
 

@@ -11,7 +11,7 @@ WIDTH = 640
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 12, 40
 _ROW = 24  # height of a bar's row
 _NAME = 220  # width for the names of bars
-_LONGEST = 34  # characters of a name
+_LONGEST = 30  # characters of a name
 
 Point = tuple[float, float]
 

@@ -126,7 +126,8 @@ class Opinion:
 class Record:
     """What came of one question; everything that the figures are made from. Times are in milliseconds, cost in US dollars.
 
-    `lost` counts wanted places that are nowhere in the index. `error` is set where there was no answer at all.
+    `cut` counts sentences that the gate refused, `fallbacks` LLMs that failed and were passed over, `lost` wanted places that
+    are nowhere in the index. `error` is set where there was no answer at all.
     """
 
     case: Case
@@ -146,6 +147,7 @@ class Record:
     completion_tokens: int = 0
     cost: float = 0.0
     cut: int = 0
+    fallbacks: int = 0
     notes: tuple[str, ...] = ()
     beyond: Beyond | None = None
     opinion: Opinion | None = None
