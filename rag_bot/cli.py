@@ -12,7 +12,7 @@ import typer
 
 from ingest import console
 from ingest.errors import IngestError
-from rag_bot import compare_cli, eval_cli, models_cli
+from rag_bot import compare_cli, eval_cli, gaps_cli, models_cli
 from rag_bot.errors import BadQuestion, BotError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ app = typer.Typer(
 app.add_typer(models_cli.app, name="models")
 app.add_typer(eval_cli.app, name="eval")
 app.command()(compare_cli.compare)
+app.command()(gaps_cli.gaps)
 
 IndexOption = Annotated[
     Path | None,

@@ -69,6 +69,7 @@ COMMAND_LINES = (
     "rag_bot.usage_cli",
     "rag_bot.eval_cli",
     "rag_bot.compare_cli",
+    "rag_bot.gaps_cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
 HOMES: dict[str, tuple[str, ...]] = {
@@ -103,6 +104,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ir_measures": ("rag_bot.eval.metrics",),
     "rouge_score": ("rag_bot.eval.metrics",),
     "sacrebleu": ("rag_bot.eval.metrics",),
+    "sklearn": ("rag_bot.eval.gaps",),
 }
 
 # What `--help` must not wait for.
@@ -113,6 +115,7 @@ SLOW_TO_IMPORT = {
     "numpy",
     "pydantic",
     "sentence_transformers",
+    "sklearn",
     "sqlalchemy",
     "tantivy",
     "torch",

@@ -40,6 +40,18 @@ def mean(values: Sequence[float], level: float = LEVEL) -> Estimate:
     return _estimate(float(numbers.mean()), means, level, len(numbers))
 
 
+def difference(before: Sequence[float], after: Sequence[float], level: float = LEVEL) -> Estimate:
+    """The mean of `after` less that of `before`, where the two have nothing to do with one another. Zeros if one is empty."""
+    if not before or not after:
+        return Estimate(0.0, 0.0, 0.0, 0)
+    old, new = (np.asarray(values, dtype=np.float64) for values in (before, after))
+    means = [
+        np.concatenate([numbers[drawn].mean(axis=1) for drawn in _draws(len(numbers), RESAMPLES, seed)])
+        for seed, numbers in enumerate((old, new), _SEED)
+    ]
+    return _estimate(float(new.mean() - old.mean()), means[1] - means[0], level, len(old) + len(new))
+
+
 def of(count: int, figure: Callable[[npt.NDArray[np.intp]], float], level: float = LEVEL, resamples: int = 500) -> Estimate:
     """As `mean`, for any figure that is made from a choice of `count` things (their places, with repetition)."""
     if not count:
@@ -53,8 +65,8 @@ def _estimate(value: float, resampled: Numbers, level: float, count: int) -> Est
     return Estimate(value, float(low), float(high), count)
 
 
-def _draws(count: int, resamples: int) -> list[npt.NDArray[np.intp]]:
+def _draws(count: int, resamples: int, seed: int = _SEED) -> list[npt.NDArray[np.intp]]:
     """Places with repetition, a row for each resample, in blocks."""
-    random = np.random.default_rng(_SEED)
+    random = np.random.default_rng(seed)
     step = max(1, _BLOCK // count)
     return [random.integers(0, count, (min(step, resamples - at), count)) for at in range(0, resamples, step)]

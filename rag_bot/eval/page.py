@@ -28,7 +28,8 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 14px; margi
 dt { color: var(--dim); } dd { margin: 0; }
 blockquote { margin: 0 0 6px; padding-left: 10px; border-left: 3px solid var(--line); white-space: pre-line; }
 blockquote.hit { border-color: var(--good); }
-svg { display: block; width: 100%; height: auto; } svg text { fill: var(--dim); font: 12px system-ui, sans-serif; }
+svg { display: block; width: 100%; max-width: 640px; height: auto; }
+svg text { fill: var(--dim); font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--line); fill: none; } .room { fill: var(--line); opacity: .35; } .bar { fill: var(--a); }
 .whisker { stroke: var(--ink); stroke-width: 1.4; fill: none; opacity: .75; } .line { fill: none; stroke-width: 2; }
 .line.c0 { stroke: var(--a); } .line.c1 { stroke: var(--b); } .line.c2 { stroke: var(--c); }
