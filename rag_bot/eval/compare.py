@@ -24,7 +24,7 @@ from rag_bot.eval.exam import INDEXES, prepared
 from rag_bot.eval.files import row_of, write
 from rag_bot.eval.metrics import check
 from rag_bot.eval.store import RunFolder
-from rag_bot.eval.summary import Summary, summarise
+from rag_bot.eval.summary import latency, summarise
 from rag_bot.eval.types import Dataset
 from rag_bot.llm.hosted import PROVIDERS
 from rag_bot.llm.prices import Prices
@@ -74,7 +74,7 @@ def _try(settings: Settings, dataset: Dataset, candidate: Candidate, folder: Pat
             settings, own, dataset, folder, recut, lambda done, of: tell(f"Making the index: {candidate.name}", done, of)
         )
         run = _run(own, given, dataset, candidate, folder, tell)
-        return _tried(candidate, own, run, summarise(run.records()), flows)
+        return _tried(candidate, own, run, flows)
     except (BotError, IngestError) as error:
         return Tried(candidate, _NOTHING, flows=flows, level=level(flows), index=str(own.index), failed=str(error))
 
@@ -146,17 +146,20 @@ def _child(work: Mapping[str, Any], tell: corpus.Tell) -> None:
         raise BotError(reason or f"The process that asked the questions ended with {code}.", hint)
 
 
-def _tried(candidate: Candidate, own: Settings, run: RunFolder, summary: Summary, flows: Sequence[Any]) -> Tried:
-    info = run.info
+def _tried(candidate: Candidate, own: Settings, run: RunFolder, flows: Sequence[Any]) -> Tried:
+    info, records = run.info, run.records()
+    summary = summarise(records)
+    answers = [record for record in records if not (record.refused or record.error)]
+    given = latency(answers)  # a refusal is quick, and no answer
     zeros = (0.0, 0.0, 0.0)
     return Tried(
         candidate,
         summary.scores.get("handled", _NOTHING),
         right=summary.scores.get("right", _NOTHING).value,
         wrong=summary.scores.get("wrong_given", _NOTHING).value,
-        seconds=summary.latency.get("total", zeros)[1] / 1000,
-        first=summary.latency.get("first_sentence", zeros)[1] / 1000,
-        cost=None if _unknown_price(own) else 1000 * summary.cost / max(1, summary.count),
+        seconds=given.get("total", zeros)[1] / 1000,
+        first=given.get("first_sentence", zeros)[1] / 1000,
+        cost=None if _unknown_price(own) else 1000 * summary.cost / max(1, len(answers)),
         memory=info.peak_mb / 1000,
         disk=(int(info.index.get("bytes", 0)) + _weights_of_llms(own)) / 1e9,
         flows=flows,

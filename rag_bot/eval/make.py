@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,7 @@ from rag_bot.words import STOPWORDS
 _SECTION = 4_000  # characters of a section that a heading stands for
 _LONGEST_CELL, _LONGEST_NAME = 80, 60
 _LOOKED_AT = 400_000  # characters of a document; a book has questions enough in these
+_TABLE = 50_000  # of a table
 _NUMBERING = re.compile(r"^(?:\d+(?:\.\d+)*\.?|[A-Z]\.|§\s*\d+|Chapter \d+[:.]?|Article \d+[:.]?)\s+")
 _VAGUE = frozenset(
     "introduction overview general purpose contents contact appendix references summary notes background scope".split()
@@ -144,7 +146,7 @@ def _headings(document: Document, names: Collection[str]) -> Iterator[Case]:
             continue
         text = document.text[block.start : block.end]
         name = _NUMBERING.sub("", text).strip()
-        section = _section(blocks[at + 1 :], (*block.heading, text))
+        section = _section(blocks, at + 1, (*block.heading, text))
         words = name.split()
         if (
             section is None
@@ -160,10 +162,11 @@ def _headings(document: Document, names: Collection[str]) -> Iterator[Case]:
         yield _case(document, "heading", f"What does {document.title} say about {lowered(name, names)}?", quote)
 
 
-def _section(following: Sequence[Block], path: tuple[str, ...]) -> tuple[int, int] | None:
-    """The span of what stands below a heading, as far as the next one."""
+def _section(blocks: Sequence[Block], first: int, path: tuple[str, ...]) -> tuple[int, int] | None:
+    """The span of what stands below a heading, from the block at `first` as far as the next heading."""
     own: list[Block] = []
-    for block in following:
+    for at in range(first, len(blocks)):
+        block = blocks[at]
         if block.kind == "heading" or block.heading != path or (own and block.end - own[0].start > _SECTION):
             break
         own.append(block)
@@ -209,20 +212,14 @@ def _sentences(document: Document) -> Iterator[str]:
 def _table_cells(document: Document, cells: dict[str, int], names: Collection[str]) -> Iterator[Case]:
     """What stands in a row under a column; where a row's name stands in several tables, the document is named."""
     for block in document.blocks:
-        if block.kind != "table" or block.header is None or block.end > _LOOKED_AT:
+        if block.kind != "table" or block.header is None:
             continue
         head = _split_row(document.text[block.header[0] : block.header[1]].split("\n")[0])
-        lines = document.text[block.header[1] + 1 : block.end].split("\n")
+        lines = _rows(document, block)
         rows = [_split_row(line) for line in lines]
-        firsts = [row[0].lower() for row in rows if row]
+        firsts = Counter(row[0].lower() for row in rows if row)
         for line, row in zip(lines, rows, strict=True):
-            if (
-                not row
-                or len(row) != len(head)
-                or not row[0]
-                or firsts.count(row[0].lower()) > 1
-                or len(row[0]) > _LONGEST_NAME
-            ):
+            if not row or len(row) != len(head) or not row[0] or firsts[row[0].lower()] > 1 or len(row[0]) > _LONGEST_NAME:
                 continue
             where = f" according to {document.title}" if cells.get(row[0].lower(), 0) > 1 else ""
             for column, cell in list(zip(head, row, strict=True))[1:]:
@@ -237,6 +234,13 @@ def _of_cell(column: str, name: str) -> str:
     return f"What stands under “{column}” for {name}"
 
 
+def _rows(document: Document, block: Block) -> list[str]:
+    """The lines of a table below its header; of a large one, those at the beginning."""
+    start = block.header[1] + 1 if block.header else block.start
+    lines = document.text[start : min(block.end, start + _TABLE)].split("\n")
+    return lines if block.end <= start + _TABLE else lines[:-1]
+
+
 def _split_row(line: str) -> list[str]:
     return [cell.strip() for cell in _CELLS.split(line.strip().removeprefix("|").removesuffix("|"))] if line.strip() else []
 
@@ -247,8 +251,7 @@ def _shared_names(documents: Iterable[Document]) -> dict[str, int]:
     for document in documents:
         for block in document.blocks:
             if block.kind == "table" and block.header:
-                lines = document.text[block.header[1] + 1 : block.end].split("\n")
-                for name in {row[0].lower() for line in lines if (row := _split_row(line))}:
+                for name in {row[0].lower() for line in _rows(document, block) if (row := _split_row(line))}:
                     found[name] = found.get(name, 0) + 1
     return found
 

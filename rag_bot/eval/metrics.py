@@ -57,7 +57,9 @@ MEASURES: dict[str, Measure] = {
     "RR@10": Measure("MRR@10", "one over the rank of the first passage that holds a wanted place, 0 past the tenth"),
     "nDCG@10": Measure("nDCG@10", "gain of the wanted places, discounted by rank, over the best possible"),
     "exact": Measure("Exact match", "the answer is a wanted one, but for case, articles and punctuation (SQuAD)"),
-    "holds": Measure("Holds the answer", "a wanted answer stands in the answer, word for word"),
+    "holds": Measure(
+        "Holds the answer", "a wanted answer of up to 12 words stands in the answer, word for word; 0 for a refusal"
+    ),
     "f1": Measure("F1", "harmonic mean of precision and recall over the answer's words (SQuAD); 0 for a refusal"),
     "rougeL": Measure("ROUGE-L", "F-measure of the longest common subsequence, stemmed (rouge-score); 0 for a refusal"),
     "bleu": Measure("BLEU", "sentence BLEU over 100 (sacrebleu, effective order); 0 for a refusal", guards=False),
@@ -174,12 +176,15 @@ def _texts(record: Record) -> dict[str, float]:
     answers = record.case.answers
     if not answers or not record.case.answerable:
         return {}
+    short = [answer for answer in answers if len(_normal(answer).split()) <= _SHORT]
     if record.refused or record.error:
-        return dict.fromkeys(("exact", "holds", "f1", "rougeL", "bleu"), 0.0)
+        names = ("exact", "f1", "rougeL", "bleu", *(("holds",) if short else ()))
+        return dict.fromkeys(names, 0.0)
     said = plain(record.answer)
+    held = {"holds": max(float(_stands(_normal(answer), _normal(said))) for answer in short)} if short else {}
     return {
+        **held,
         "exact": max(float(_normal(said) == _normal(answer)) for answer in answers),
-        "holds": max(float(_stands(_normal(answer), _normal(said))) for answer in answers),
         "f1": max(_f1(said, answer) for answer in answers),
         "rougeL": max(_rouge().score(answer, said)["rougeL"].fmeasure for answer in answers),
         "bleu": _bleu(said, answers),

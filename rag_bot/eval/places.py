@@ -12,6 +12,7 @@ from ingest.index import Index
 from ingest.types import Hit
 from rag_bot.eval.types import Wanted
 
+_MORE = 50  # passages asked for beside those that are wanted, where some are hidden
 _HALF = 0.5  # of the shorter of two spans; less of an overlap is a seam, not the place
 
 
@@ -96,8 +97,13 @@ class Hiding:
         if not self.hidden:
             hits: list[Hit] = self._retrieve(question, k, *arguments, **options)
             return hits
-        found: list[Hit] = self._retrieve(question, k + 50, *arguments, **options)
-        return [hit for hit in found if not self._is_hidden(hit)][:k]
+        depth = k + _MORE
+        while True:
+            found: list[Hit] = self._retrieve(question, depth, *arguments, **options)
+            seen = [hit for hit in found if not self._is_hidden(hit)]
+            if len(seen) >= k or len(found) < depth:
+                return seen[:k]
+            depth *= 4
 
     def _is_hidden(self, hit: Hit) -> bool:
         chunk, owner = hit.chunk, hit.document.document_id

@@ -219,3 +219,15 @@ def test_an_llm_that_is_down_is_an_error(tmp_path: Path) -> None:
     )
     with Index.open(settings.index) as index, pytest.raises(LLMError):
         asyncio.run(collected(scripted(tmp_path, {"fail": "down"}), index, 20))
+
+
+def test_a_huge_table_and_a_huge_outline_take_no_time(tmp_path: Path) -> None:
+    rows = "".join(f"row {n},{n}\n" for n in range(20_000))
+    outline = "".join(f"## Part {n}\n\nText {n}.\n\n" for n in range(3_000))
+    settings = fill(tmp_path / "huge", {"t.csv": f"name,number\n{rows}", "o.md": f"# Outline\n\n{outline}"})
+    began = time.monotonic()
+    with Index.open(settings.index) as index:
+        found = candidates(index)
+    assert time.monotonic() - began < 10
+    assert sum(case.kind == "heading" for case in found) == 3_000
+    assert 1_000 < sum(case.kind == "table" for case in found) < 20_000

@@ -61,6 +61,12 @@ def test_texts() -> None:
     assert texts("It is 126 days.", "26 days")["holds"] == 0.0  # words, not letters
 
 
+def test_a_long_answer_is_not_looked_for_word_for_word() -> None:
+    long = " ".join(["word"] * 13)
+    assert "holds" not in texts("word", long) and "holds" not in texts("word", long, abstained=True)
+    assert texts("word", long, "word")["holds"] == 1.0
+
+
 def test_a_refusal_scores_nothing_against_a_wanted_answer() -> None:
     assert texts("The documents don't say 26 days.", "26 days", abstained=True)["f1"] == 0.0
     assert texts("", "26 days", error="broken")["rougeL"] == 0.0

@@ -223,3 +223,12 @@ def test_a_copy_is_cut_as_its_settings_say_and_follows_the_first(home: Settings,
     assert told == [(3, 3)]
     with Index.open(small.index) as cut:
         assert gone not in {i.document_id for i in cut.documents()}
+
+
+def test_a_whole_document_of_many_passages_can_be_hidden(tmp_path: Path) -> None:
+    texts = [Text("long", "\n\n".join(f"The leave rule number {n} counts days of leave." for n in range(300)))]
+    texts.append(Text("other", "A leave of another kind."))
+    settings = Settings(index=tmp_path / "index", embedder="hash", chunk_tokens=16, max_wrong=0.9)
+    corpus.fill(settings, texts)
+    [record] = ask(settings, Case("q", "Which rule of leave counts days?", False, hidden=(Wanted("long"),)))
+    assert [hit.document_id for hit in record.retrieved] and {hit.source for hit in record.retrieved} == {"other"}
