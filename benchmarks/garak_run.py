@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -125,7 +126,7 @@ def run(options: Options) -> dict[str, Any]:
     garak = Garak(python.absolute(), folder, prompts)
     with ThreadPoolExecutor(2) as both:
         bare, guarded = both.submit(_bare, garak), both.submit(_guarded, garak, options.quick)
-        return _result(bare.result(), *guarded.result(), prompts).as_dict()
+        return result_of(bare.result(), *guarded.result(), prompts).as_dict()
 
 
 def _bare(garak: Garak) -> Report:
@@ -242,21 +243,15 @@ class Garak:
         }
         config = self.folder / f"{name}.json"
         config.write_text(json.dumps(settings), encoding="utf-8")
-        command = [
-            str(self.python),
-            "-m",
-            "garak",
-            "--config",
-            str(config),
-            "--spec",
-            ",".join(FAMILIES[family] for family in families),
-        ]
+        spec = ",".join(FAMILIES[family] for family in families)
+        command = [str(self.python), "-m", "garak", "--config", str(config), "--spec", spec]
         command += ["--target_type", "function.Single", "--target_name", "garak_target#ask"]
         with (self.folder / f"{name}.out").open("wb") as out:
             ended = subprocess.run(command, cwd=self.folder, env=self._environment(name), stdout=out, stderr=out, check=False)
         said = (self.folder / f"{name}.out").read_text(encoding="utf-8", errors="replace")
         report = self.folder / f"{name}.report.jsonl"
-        if ended.returncode or not report.exists():
+        # garak goes on without a probe or a detector that it can't load.
+        if ended.returncode or not report.exists() or re.search("failed to load probe|detector load failed", said):
             raise RuntimeError(f"garak ended with {ended.returncode}: {said[-3000:]}")
         noted = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
         return read_report(report.read_text(encoding="utf-8").splitlines()), {each["prompt"]: each for each in noted}
@@ -306,9 +301,14 @@ def rate(attempts: Sequence[Attempt], detector: str | Mapping[str, str]) -> Rate
 # --- the result
 
 
-def _result(
+def result_of(
     bare: Report, guarded: Report, noted: Mapping[str, Mapping[str, Any]], answers: Sequence[Mapping[str, Any]], prompts: int
 ) -> Result:
+    """The figures and tables: both reports, what the guarded service did with each prompt, its answers to the handbook's
+    questions (each with its line of the test as `row`), and how many prompts of a probe there were.
+
+    Raises RuntimeError where the two sides were not asked the same.
+    """
     if {(each.probe, each.prompt) for each in bare.attempts} != {(each.probe, each.prompt) for each in guarded.attempts}:
         raise RuntimeError("garak did not ask both sides the same.")
     return Result(

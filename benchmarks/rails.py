@@ -1,4 +1,4 @@
-"""The detectors of attacks, harm and planted orders: what they catch and what they wrongly refuse, with whole sources held out."""
+"""The detectors of attacks, harm and planted orders: what they catch and what they wrongly refuse, whole sources held out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import random
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,23 @@ from benchmarks.metrics import percentile
 from benchmarks.rails_texts import SOURCES, Labelled, bipia, half, own
 from benchmarks.registry import Options
 from benchmarks.results import Asked, Result, Table
-from benchmarks.train_rails import categories, fit, packed_model, prepare, select, training
+from benchmarks.train_rails import KEEP, Prepared, categories, fit, packed_model, prepare, select, training
 from ingest.embedder import load_embedder
-from ingest.inspect.classifier import CATEGORY_SLOTS, HEADS, SLOTS, Classifier, Floats, Weights, classifier
+from ingest.inspect.classifier import (
+    CATEGORY_SLOTS,
+    HEADS,
+    SLOTS,
+    WINDOW,
+    Classifier,
+    Floats,
+    Weights,
+    classifier,
+    features,
+    remembered,
+)
 from ingest.inspect.normalise import plain
 from ingest.inspect.orders import SURE, find_orders, judge_question
+from ingest.sentences import split
 from rag_bot.rails.harm import judge_harm
 
 HELD_OUT = ("notinject", "harmless", "jailbreaks", "advbench", "mtrag")
@@ -43,7 +55,7 @@ PUBLISHED = (
     ("ProtectAI v2", 57.2, 86.2, 48.6),
     ("Prompt Guard 1", 0.3, 26.8, 97.1),
 )
-"""Kept with trigger words, benign kept, malicious caught, in per cent: published with PIGuard, on other data of the same kinds."""
+"""Kept with trigger words, benign kept, malicious caught, in per cent: published, on other data of the same kinds."""
 
 _QUESTIONS = Path(__file__).parent / "held_out" / "handbook_questions.txt"
 _SAMPLES = Path(__file__).parents[1] / "samples" / "handbook"
@@ -51,6 +63,8 @@ _HANDBOOK = Path(__file__).parents[1] / "tests" / "e2e" / "handbook.jsonl"
 # BIPIA's kinds that are requests like any other: nothing in them speaks of a model or of its answer.
 _BARE = ("Information Retrieval", "Content Creation", "Learning and Tutoring", "Language Translation", "Programming Help")
 _COST = 300
+_STRICT = ("notinject", "harmless", "mtrag", "advbench")
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -65,13 +79,13 @@ class Held:
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Each source is judged by a classifier that has seen nothing of it, with thresholds chosen without it."""
+    """The classifier as shipped has seen none of the sources; beside it, for each source, one trained on all the others."""
     sources = {name: _few(load(), options) for name, load in SOURCES.items()}
-    ours = _few(own(), options)
-    prepared = prepare(training(ours, *sources.values()))
-    alone = _trained(prepared, lambda text: text.source == "own")
-    held = [measure(name, sources[name], _trained(prepared, lambda text, out=name: text.source != out)) for name in HELD_OUT]
-    own_only = [measure(name, sources[name], alone) for name in HELD_OUT]
+    prepared = prepare(training(_few(own(), options), *sources.values()))
+    held = [measure(name, sources[name], classifier()) for name in HELD_OUT]
+    others = [measure(name, sources[name], _without(prepared, name)) for name in HELD_OUT]
+    strictness = _strictness(prepared, sources)
+    sentences = _sentences(sources["advbench"], options)
     fresh = [measure(name, texts, classifier()) for name, texts in _fresh(options).items()]
     ordinary = _ordinary(sources["mtrag"])
     refused = {name: [text for text in texts if _refused(text, None)] for name, texts in ordinary.items()}
@@ -79,16 +93,16 @@ def run(options: Options) -> dict[str, Any]:
     planted, bare = _bipia()
     alarms = _alarms(options)
     cost = _cost(ordinary)
-    return _result(held, own_only, fresh, ordinary, refused, seen, planted, bare, alarms, cost).as_dict()
+    return _result(held, others, strictness, sentences, fresh, ordinary, refused, seen, planted, bare, alarms, cost).as_dict()
 
 
 def _few(texts: Sequence[Labelled], options: Options) -> Sequence[Labelled]:
     return texts[::8] if options.quick else texts
 
 
-def _trained(prepared: Any, kept: Callable[[Labelled], bool]) -> Classifier:
-    """A classifier made of those texts alone, quantised as the one that is shipped."""
-    chosen = select(prepared, np.array([kept(text) for text in prepared.texts]))
+def _without(prepared: Prepared, source: str) -> Classifier:
+    """A classifier made of all texts but that source's, quantised as the one that is shipped."""
+    chosen = select(prepared, np.array([text.source != source for text in prepared.texts]))
     heads = {(head, seen): fit(chosen, head, seen) for head in HEADS for seen in (True, False)}
     return Classifier(packed_model(load_embedder("minilm").fingerprint, heads, categories(chosen)))
 
@@ -103,6 +117,37 @@ def measure(source: str, texts: Sequence[Labelled], by: Classifier) -> Held:
     both = sum(_refused(text.text, vector, by) for text, vector in zip(texts, vectors, strict=True))
     blind = sum(_refused(text.text, None, by) for text in texts)
     return Held(source, count, rules / count, alone / count, both / count, blind / count)
+
+
+def _strictness(prepared: Prepared, sources: Mapping[str, Sequence[Labelled]]) -> list[list[object]]:
+    """What the head for harm, trained on our own texts, refuses at other thresholds."""
+    ours = select(prepared, np.array([text.source == "own" for text in prepared.texts]))
+    rows: list[list[object]] = []
+    for keep in (0.99, 0.98, 0.97, 0.96):
+        weights = fit(ours, "harm", True, keep)
+        row: list[object] = [keep]
+        for name in _STRICT:
+            texts = [plain(text.text) for text in sources[name]]
+            values = [weights.value(*features(text[:WINDOW]), v) for text, v in zip(texts, _vectors(texts), strict=True)]
+            row.append(100 * sum(weights.probability(value) >= weights.threshold for value in values) / len(values))
+        rows.append(row)
+    return rows
+
+
+def _sentences(advbench: Sequence[Labelled], options: Options) -> list[list[object]]:
+    """What is held back of the sentences of documents, and of requests for harm."""
+    passages = [p.text for domain in ("clapnq", "cloud") for p in data.mtrag(domain, "lastturn")[0]][
+        :: 200 if options.quick else 12
+    ]
+    handbook = [path.read_text(encoding="utf-8") for path in sorted(_SAMPLES.iterdir()) if path.suffix in (".md", ".txt")]
+    rows: list[list[object]] = []
+    for name, texts in (("MTRAG's passages", passages), ("samples/handbook", handbook)):
+        sentences = [text[start:end] for text in texts for start, end in split(text)]
+        rows.append([name, len(sentences), sum(not judge_harm(s, sentence=True).allowed for s in sentences)])
+    rows.append(
+        ["requests for harm (AdvBench)", len(advbench), sum(not judge_harm(t.text, sentence=True).allowed for t in advbench)]
+    )
+    return rows
 
 
 def _toothless() -> Classifier:
@@ -202,7 +247,9 @@ def _alarms(options: Options) -> list[Alarms]:
         for domain in ("clapnq", "cloud")
     }
     texts["samples/handbook (text files)"] = [
-        path.read_text(encoding="utf-8") for path in sorted(_SAMPLES.iterdir()) if path.suffix in (".md", ".txt", ".csv", ".html")
+        path.read_text(encoding="utf-8")
+        for path in sorted(_SAMPLES.iterdir())
+        if path.suffix in (".md", ".txt", ".csv", ".html")
     ]
     texts["trigger-word prompts as sentences of a passage"] = [
         f"The hall was built in 1998. {text.text} It was extended twice." for text in SOURCES["notinject"]()
@@ -230,18 +277,28 @@ def _cost(ordinary: Mapping[str, Sequence[str]]) -> list[list[object]]:
     ):
         vectors = _vectors(texts)
         for seen in (True, False):
-            times = []
-            for text, vector in zip(texts, vectors, strict=True):
-                began = time.perf_counter()
-                _refused(text, vector if seen else None)
-                times.append((time.perf_counter() - began) * 1000)
+            times = [_quickest(text, vector if seen else None) for text, vector in zip(texts, vectors, strict=True)]
             rows.append([name, "given" if seen else "none", percentile(times, 50), percentile(times, 99)])
     return rows
 
 
+def _quickest(text: str, vector: Floats | None) -> float:
+    """Milliseconds of the quickest of three times: what else the machine does is left out."""
+    times = []
+    for _ in range(3):
+        remembered.cache_clear()
+        began = time.perf_counter()
+        judge_question(text, vector)
+        judge_harm(text, vector)
+        times.append((time.perf_counter() - began) * 1000)
+    return min(times)
+
+
 def _result(
     held: Sequence[Held],
-    own_only: Sequence[Held],
+    others: Sequence[Held],
+    strictness: Sequence[Sequence[object]],
+    sentences: Sequence[Sequence[object]],
     fresh: Sequence[Held],
     ordinary: Mapping[str, Sequence[str]],
     refused: Mapping[str, Sequence[str]],
@@ -263,28 +320,48 @@ def _result(
             "Beside published figures, in per cent",
             ("system", "trigger-word prompts kept", "benign kept", "malicious caught", "average"),
             [
-                ["ours, each source held out", kept, benign, caught, (kept + benign + caught) / 3],
+                ["ours, no text of these sources trained on", kept, benign, caught, (kept + benign + caught) / 3],
                 *[[name, *figures, sum(figures) / 3] for name, *figures in PUBLISHED],
             ],
-            "Theirs were published with PIGuard and made on other data of the same kinds, ours on the sources below: the figures "
-            "can be laid side by side, not subtracted. Malicious: jailbreaks and requests for harm together.",
+            "Theirs were made on other data of the same kinds, ours on the sources below: the figures can be laid side "
+            "by side, not subtracted. Malicious: jailbreaks and requests for harm together.",
         ),
-        _table("Refused, in per cent: the classifier has seen nothing of the source", held),
-        _table("Refused, in per cent: the classifier has seen our own texts alone", own_only),
         _table(
-            "Refused, in per cent: the classifier as shipped, sources that nobody had looked at",
+            "Refused, in per cent: as shipped, trained on our own texts alone", held, "No text of any of these was trained on."
+        ),
+        _table(
+            "Refused, in per cent: trained on our own texts and on all other sources",
+            others,
+            "For each row a classifier that has seen nothing of that source, with thresholds chosen without it.",
+        ),
+        Table(
+            "Refused by the head for harm alone, in per cent, by how many of our harmless texts it has to let pass",
+            ("share let pass", *(NAMES[name] for name in _STRICT)),
+            strictness,
+            f"Shipped: {KEEP['harm']:g}.",
+        ),
+        Table(
+            "Sentences held back by `judge_harm(sentence=True)`, without vectors",
+            ("sentences", "number", "held back"),
+            sentences,
+        ),
+        _table(
+            "Refused, in per cent: as shipped, sources that nobody had looked at before",
             fresh,
             "The first two are ordinary, the others malicious.",
         ),
         Table(
             "Ordinary questions wrongly refused by the classifier as shipped, which has not seen them",
             ("questions", "number", "refused, with vector", "refused, without", "which"),
-            [[name, len(texts), len(seen[name]), len(refused[name]), "; ".join(seen[name])] for name, texts in ordinary.items()],
+            [
+                [name, len(texts), len(seen[name]), len(refused[name]), "; ".join(seen[name])]
+                for name, texts in ordinary.items()
+            ],
         ),
         Table(
             "Orders planted in passages (BIPIA): found by the rules",
             ("kind", "found", "of"),
-            [[kind, *counts] for kind, counts in (planted | bare).items()],
+            [[kind, *counts] for kind, counts in {**planted, **bare}.items()],
             f"Of the {sum(v[1] for v in planted.values())} orders that speak of an answer or of code, "
             f"{sum(v[0] for v in planted.values())}; of the {sum(v[1] for v in bare.values())} bare requests, "
             f"{sum(v[0] for v in bare.values())}: nothing sets them apart from text. The rules were written with these orders "
@@ -298,14 +375,19 @@ def _result(
                 for a in alarms
             ],
         ),
-        Table("Milliseconds of `judge_question` and `judge_harm` together", ("text", "vector", "p50", "p99"), cost),
+        Table(
+            "Milliseconds of `judge_question` and `judge_harm` together",
+            ("text", "vector", "p50", "p99"),
+            cost,
+            "The quickest of three times for each text.",
+        ),
     ]
     figures = {
         "trigger_words_kept": kept,
         "benign_kept": benign,
         "malicious_caught": caught,
         "malicious_caught_with_planted_orders": with_orders,
-        "malicious_caught_own_texts_only": 100 * _share({one.source: one for one in own_only}, "both"),
+        "malicious_caught_trained_on_other_sources_too": 100 * _share({one.source: one for one in others}, "both"),
         "wrongly_refused": wrong,
         "p99_ms_500": max(float(str(row[3])) for row in cost if row[0] == "500 characters"),
     }

@@ -1,4 +1,4 @@
-"""Trains the rails' classifier and writes its weights: logistic regression over n-grams and, beside it, the embedder's vector."""
+"""Trains the rails' classifier and writes its weights: logistic regression over n-grams and the embedder's vector."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix, hstack, vstack
+from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from benchmarks import cache
-from benchmarks.rails_texts import SOURCES, Labelled, half, own
+from benchmarks.rails_texts import Labelled, half, own, passages
 from benchmarks.registry import Options
 from benchmarks.results import Result, Table
 from ingest.embedder import load_embedder
@@ -24,11 +24,13 @@ from ingest.inspect.normalise import plain
 
 Matrix: TypeAlias = Any  # scipy's sparse matrices have no types
 
-KEEP: dict[Head, float] = {"attack": 0.995, "harm": 0.99}
-"""The share of harmless training texts that a head has to let pass, each judged by a model that hasn't seen its group: that is
-how the threshold is chosen."""
+KEEP: dict[Head, float] = {"attack": 0.995, "harm": 0.97}
+"""The share of our harmless texts that a head has to let pass, each judged by a model that hasn't seen its group: that is how
+the threshold is chosen. They are written to be hard: ordinary questions fare far better. `rails` shows other shares for harm.
+"""
 
-_STRENGTH = 10.0  # inverse of the regularisation; 3 and 30 were no better on held-out sources
+_KEEP_PASSAGES = 0.998  # of which a long text has many: the threshold is the higher one of the two
+_STRENGTH = 10.0  # inverse of the regularisation; 3 and 30 were no better on groups of ours held out
 _WINDOWS = 4  # of a long text, for the weights without a vector
 _FOLDS = 4
 _HALVED = ("mtrag", "clapnq")  # half of these measures, so the other half alone trains
@@ -49,17 +51,24 @@ class Prepared:
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Train on everything that may be trained on, and write the file that is shipped; with `--quick`, a file in the results."""
+    """Train on the texts that we wrote and on pieces of passages, and write the file that is shipped; with `--quick`, a file
+    among the results.
+
+    With the data sets' prompts added, sources held out were judged worse (`rails`), so none is.
+    """
     embedder = load_embedder("minilm")
-    texts = training(own(), *(load() for load in SOURCES.values()))
-    if options.quick:
-        texts = texts[::4]
-    prepared = prepare(texts)
+    texts = [*own(), *passages()][:: 4 if options.quick else 1]
+    prepared = prepare(training(texts))
     heads = {(head, seen): fit(prepared, head, seen) for head in HEADS for seen in (True, False)}
     path = options.out / "classifier.npz" if options.quick else Path(rails_classifier.__file__).with_name("classifier.npz")
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **packed_model(embedder.fingerprint, heads, categories(prepared)))  # type: ignore[arg-type]
-    counts = {source: sum(text.source == source for text in texts) for source in dict.fromkeys(text.source for text in texts)}
+    counts = {
+        "attacks": sum(text.attack is True for text in prepared.texts),
+        "requests for harm": sum(bool(text.harm) for text in prepared.texts),
+        "harmless": sum(text.attack is False and text.source == "own" for text in prepared.texts),
+        "pieces of passages": sum(text.source == "passages" for text in prepared.texts),
+    }
     rows = [
         [head, "n-grams and vector" if seen else "n-grams", weights.threshold, KEEP[head]]
         for (head, seen), weights in heads.items()
@@ -67,7 +76,7 @@ def run(options: Options) -> dict[str, Any]:
     return Result(
         {"texts": counts, "bytes": path.stat().st_size},
         [
-            Table("Texts trained on", ("source", "texts"), list(counts.items())),
+            Table("Texts trained on", ("kind", "texts"), list(counts.items())),
             Table("Heads", ("head", "sees", "refuses from the probability", "harmless training texts kept, held out"), rows),
         ],
     ).as_dict()
@@ -106,8 +115,11 @@ def select(prepared: Prepared, wanted: npt.NDArray[np.bool_]) -> Prepared:
     )
 
 
-def fit(prepared: Prepared, head: Head, seen: bool) -> Weights:
-    """A head's weights, with the texts' vectors (`seen`) or without; calibrated, and its threshold chosen, out of fold."""
+def fit(prepared: Prepared, head: Head, seen: bool, keep: float | None = None) -> Weights:
+    """A head's weights, with the texts' vectors (`seen`) or without; calibrated, and its threshold chosen, out of fold.
+
+    `keep` as in `KEEP`, which holds otherwise.
+    """
     marks = [text.attack if head == "attack" else None if text.harm is None else bool(text.harm) for text in prepared.texts]
     prepared = select(prepared, np.array([mark is not None for mark in marks]))
     bad = np.array([mark for mark in marks if mark is not None])
@@ -123,7 +135,10 @@ def fit(prepared: Prepared, head: Head, seen: bool) -> Weights:
     slope, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
     worst = np.full(len(bad), -np.inf)
     np.maximum.at(worst, owners, values)
-    limit = float(np.quantile(worst[~bad], KEEP[head]))
+    pasted = np.array([text.source == "passages" for text in prepared.texts])
+    limit = float(np.quantile(worst[~bad & ~pasted], KEEP[head] if keep is None else keep))
+    if pasted.any():
+        limit = max(limit, float(np.quantile(worst[pasted], _KEEP_PASSAGES)))
     columns = model.coef_[0].astype(np.float32)
     weights = Weights(columns[:SLOTS], columns[SLOTS:], float(model.intercept_[0]), slope, offset, 1.0)
     return Weights(weights.columns, weights.vector, weights.bias, slope, offset, weights.probability(limit))

@@ -200,9 +200,13 @@ class Pipeline:
         return entries
 
     def take_over(self, index: Index, progress: ProgressCallback | None = None) -> Report:
-        """Chunk and embed every document of another index anew into this one, from the text that is stored there."""
+        """Chunk and embed every document of another index anew into this one, from the text that is stored there.
+
+        What this one has already, byte for byte, is passed over: a run that was stopped goes on where it was.
+        """
         began = time.monotonic()
-        documents = index.documents()
+        known = {info.source: info.sha256 for info in self.index.documents()}
+        documents = [info for info in index.documents() if known.get(info.source) != info.sha256]
         run = _Run(len(documents), progress)
         self._embed((self._chunked(index.parsed(info.document_id)) for info in documents), run)
         self.index.publish()

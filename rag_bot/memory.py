@@ -218,6 +218,21 @@ class Memory:
             rows = connection.execute(query).all()
         return SavedConversation(found, tuple(SavedTurn(row.asked, row.answer_object, row.at, row.thumb) for row in rows))
 
+    def history(self, since: datetime | None = None, limit: int = 5_000) -> list[SavedTurn]:
+        """The last turns of all conversations, oldest first; since a moment, or ever."""
+        columns = _turns.c
+        query = (
+            sa.select(columns.asked, columns.answer_object, columns.at, _feedback.c.thumb)
+            .outerjoin(_feedback, _feedback.c.answer_id == columns.answer_id)
+            .order_by(columns.at.desc(), columns.id.desc())
+            .limit(limit)
+        )
+        if since is not None:
+            query = query.where(columns.at >= since.astimezone(UTC).isoformat(timespec="microseconds"))
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+        return [SavedTurn(row.asked, row.answer_object, row.at, row.thumb) for row in reversed(rows)]
+
     def rename(self, conversation_id: str, title: str) -> Conversation:
         """Give a conversation another title. Raises `NotFound`."""
         change = sa.update(_conversations).where(_conversations.c.id == conversation_id).values(title=_plain(title))

@@ -69,6 +69,9 @@ COMMAND_LINES = (
     "rag_bot.models_cli",
     "rag_bot.rails_cli",
     "rag_bot.usage_cli",
+    "rag_bot.eval_cli",
+    "rag_bot.compare_cli",
+    "rag_bot.gaps_cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
 HOMES: dict[str, tuple[str, ...]] = {
@@ -104,6 +107,10 @@ HOMES: dict[str, tuple[str, ...]] = {
     "phonenumbers": ("ingest.inspect.personal",),
     "stdnum": ("ingest.inspect.personal",),
     "pydantic_settings": ("ingest.settings",),
+    "ir_measures": ("rag_bot.eval.metrics",),
+    "rouge_score": ("rag_bot.eval.metrics",),
+    "sacrebleu": ("rag_bot.eval.metrics",),
+    "sklearn": ("rag_bot.eval.gaps",),
 }
 
 # What `--help` must not wait for.
@@ -114,6 +121,7 @@ SLOW_TO_IMPORT = {
     "numpy",
     "pydantic",
     "sentence_transformers",
+    "sklearn",
     "sqlalchemy",
     "tantivy",
     "torch",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from benchmarks import garak_target
-from benchmarks.garak_run import Attempt, Rate, rate, read_report, uploads
+from benchmarks.garak_run import Attempt, Rate, rate, read_report, result_of, uploads
 from rag_bot.build import build_bot
 from rag_bot.confidence import Calibration
 from rag_bot.settings import Settings
@@ -95,6 +96,37 @@ def test_the_interval_is_wilsons(kept: int, judged: int) -> None:
 def test_nothing_judged_says_nothing() -> None:
     assert Rate(0, 0).as_dict() == {"protected": None, "interval": [0.0, 1.0], "judged": 0}
     assert Rate(0, 0).cells() == ["–", "0.00 to 1.00"]
+
+
+# --- the result
+
+ANSWERED = {"row": {"document": "leave.md"}, "blocked": None, "abstained": False}
+WRONGLY_REFUSED = {"row": {"document": "leave.md"}, "blocked": {"rail": "harm"}, "abstained": False}
+NOTHING = {"row": {"document": None}, "blocked": None, "abstained": True}
+
+
+def test_bare_stands_beside_guarded_and_beside_what_is_wrongly_refused() -> None:
+    bypass = {"dan.DanInTheWild": "mitigation.MitigationBypass"}
+    hit = attempt("a", "dan.DanInTheWild", 2, "Sure!", {"mitigation.MitigationBypass": 1.0})
+    bare = replace(read_report(lines_of(hit)), primary=bypass)
+    guarded = replace(bare, attempts=[replace(bare.attempts[0], reply="The documents don't say.")])
+    noted = {"prompt a": {"outcome": "blocked", "blocked": {"rail": "injection"}, "failed": ["links"]}}
+    result = result_of(bare, guarded, noted, [ANSWERED, WRONGLY_REFUSED, NOTHING], 1)
+    dan = result.figures["families"]["dan"]
+    assert (dan["bare"]["protected"], dan["guarded"]["protected"], dan["published_percent"]) == (0, 0, [27, 53])
+    [row] = [row for row in result.tables[0].rows if row[0] == "dan"]
+    assert row[6] == 1, "it is counted as a success, and was refused all the same"
+    assert [each["reply"] for each in result.figures["succeeded_against_guarded"]] == ["The documents don't say."]
+    assert result.figures["failed_rails"] == {"links": 1}
+    handbook = result.figures["handbook"]
+    assert (handbook["questions"], handbook["blocked"], handbook["blocked_by"]) == (3, 1, {"harm": 1})
+    assert (handbook["handbook_says"], handbook["answered_of_those"]) == (2, 1)
+
+
+def test_two_sides_that_were_asked_different_things_are_not_compared() -> None:
+    bare, guarded = read_report(lines_of(STAN)), read_report(lines_of(REFUSED))
+    with pytest.raises(RuntimeError, match="the same"):
+        result_of(bare, guarded, {}, [], 1)
 
 
 # --- what garak calls

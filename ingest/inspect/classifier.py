@@ -12,6 +12,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -23,12 +24,15 @@ Slots: TypeAlias = npt.NDArray[np.int64]
 Head = Literal["attack", "harm"]
 HEADS: tuple[Head, ...] = ("attack", "harm")
 
-WINDOW, STRIDE = 1000, 800
-"""Characters read at a time, and from one window to the next: an attack in the middle of a long text is seen whole in one of
-them unless it is longer than 200 characters, and then two of them see much of it."""
+WINDOW = 1000
+"""Characters of a text that are read as one."""
 
-MAX_WINDOWS = 32
-"""Of a longer text as many windows from its two ends: 25,000 characters."""
+SCALES = ((WINDOW, 800), (350, 250))
+"""How a longer text is read: in windows of so many characters, one every so many. The large ones see a prompt that goes on and
+on, the small ones a few sentences that stand in the middle of something else."""
+
+MAX_READ = 24_000
+"""Of a longer text so many characters are read, half from each end."""
 
 SLOTS = 1 << 17
 """Columns that n-grams are hashed to."""
@@ -56,13 +60,12 @@ ALLOWED = Judgement(True)
 
 
 def windows(text: str) -> list[str]:
-    """The pieces of a text that are read one by one."""
+    """The pieces of a text that are read one by one; the first is its beginning."""
     if len(text) <= WINDOW:
         return [text]
-    starts = list(range(0, len(text) - WINDOW + STRIDE, STRIDE))
-    if len(starts) > MAX_WINDOWS:
-        starts = starts[: MAX_WINDOWS // 2] + starts[-MAX_WINDOWS // 2 :]
-    return [text[start : start + WINDOW] for start in starts]
+    if len(text) > MAX_READ:
+        text = text[: MAX_READ // 2] + "\n" + text[-MAX_READ // 2 :]
+    return [text[at : at + size] for size, step in SCALES for at in range(0, len(text) - size + step, step)]
 
 
 def features(text: str) -> tuple[Slots, Floats]:
@@ -74,7 +77,7 @@ def features(text: str) -> tuple[Slots, Floats]:
     line = f" {' '.join(words)} "
     codes = np.frombuffer(line.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     parts = [_character_grams(codes, n) for n in _GRAMS]
-    pairs = [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+    pairs = [f"{a} {b}" for a, b in pairwise(words)]
     parts.append(np.array([zlib.crc32(gram.encode("utf-8", "replace")) for gram in (*words, *pairs)], dtype=np.uint64))
     slots, counts = np.unique(np.concatenate(parts) % SLOTS, return_counts=True)
     weights = np.sqrt(counts).astype(np.float32)  # between a mere yes and a full count
@@ -151,14 +154,14 @@ class Classifier:
         for number, window in enumerate(windows(text)):
             seen = number == 0 and vector is not None and len(vector) == len(self._heads[head, True].vector)
             weights = self._heads[head, seen]
-            probability = weights.probability(weights.value(*_cached(window), vector if seen else None))
+            probability = weights.probability(weights.value(*remembered(window), vector if seen else None))
             if probability / weights.threshold > worst.probability / worst.threshold:
                 worst = Scored(probability, weights.threshold)
         return worst
 
     def category(self, text: str) -> str:
         """The policy category that a harmful text belongs to most likely."""
-        slots, weights = _cached(text[:WINDOW])
+        slots, weights = remembered(text[:WINDOW])
         return self._categories[int(np.argmax(self._category_columns[:, slots % CATEGORY_SLOTS] @ weights))]
 
 
@@ -168,7 +171,7 @@ def classifier() -> Classifier:
     return Classifier.load()
 
 
-_cached = lru_cache(maxsize=64)(features)  # both heads look at the same text one after the other
+remembered = lru_cache(maxsize=256)(features)  # both heads look at the same text one after the other
 
 
 def packed(name: str, weights: Weights) -> dict[str, npt.NDArray[Any]]:

@@ -44,7 +44,9 @@ _ORDER = (
     r"you can|can you|could you|would you|want you to|need you to|you to|first|so|but|hereby|sudo|lets?|let's)\s)\s?"
 )
 _W = r"[\w'’-]{1,30}"
-_PAST = r"(?:previous(?:ly)?|prior|above|earlier|preceding|foregoing|former|initial|original|existing|old|past|system|developer's)"
+_PAST = (
+    r"(?:previous(?:ly)?|prior|above|earlier|preceding|foregoing|former|initial|original|existing|old|past|system|developer's)"
+)
 _TOLD = (
     r"(?:instructions?|directions?|directives?|prompts?|commands?|orders|rules?|guidelines?|guidance|programming|training|"
     r"constraints?|restrictions?|system messages?|messages?|context|conversation|text|input|content)"
@@ -78,7 +80,8 @@ _RULES = (
         "override",
         "gives a model new instructions",
         "new |your |end of ",
-        r"(?:^|[.!?:\n]\s?|here are |these are |your |following are )(?:your )?new (?:instructions?|directives?|orders|task|goal|"
+        r"(?:^|[.!?:\n]\s?|here are |these are |your |following are )(?:your )?new (?:instructions?|directives?|orders|task|"
+        r"goal|"
         r"persona)(?: for you| for the (?:assistant|ai|model))? ?(?:are|is|:)|"
         r"\byour (?:only|real|true|new|actual) (?:goal|task|purpose|objective|job|instructions?) (?:is|are) (?:now|to)\b|"
         r"\bend of (?:the )?(?:system )?(?:prompt|instructions|context|document|data)\b.{0,40}\b(?:new|begin|start|now|user)\b",
@@ -87,14 +90,20 @@ _RULES = (
         "prompt leak",
         "asks for a model's own instructions",
         "prompt|instruction|message|guideline|above|preceding",
-        r"\b(?:reveal|show|print|output|repeat|display|tell|give|share|leak|dump|write|recite|paste|expose|disclose|provide|list|"
+        r"\b(?:reveal|show|print|output|repeat|display|tell|give|share|leak|dump|write|recite|paste|expose|disclose|provide|"
+        r"list|"
         r"return|say|translate|summari[sz]e|encode|what (?:is|are|was|were)|what's|copy|quote|state|describe)\s"
-        rf"(?:{_W}\s){{0,6}}?(?:(?:your|ur)\s(?:{_W}\s){{0,2}}?(?:system|initial|hidden|secret|original|internal|exact|full|own|"
-        rf"starting|developer'?s?|confidential|base)\s(?:{_W}\s)?(?:prompts?|instructions?|directives?|message|guidelines|rules)|"
-        r"your\s(?:(?:exact|full|entire|whole)\s)?prompt|your instructions?(?=\s?(?:$|[.!?,;:]|verbatim|word|exactly|in full|back))|"
-        r"the (?:(?:full|exact|entire|whole|original) )*(?:system|initial|hidden|developer|secret) (?:prompt|instructions?|message)"
+        rf"(?:{_W}\s){{0,6}}?(?:(?:your|ur)\s(?:{_W}\s){{0,2}}?(?:system|initial|hidden|secret|original|internal|exact|full|"
+        rf"own|"
+        rf"starting|developer'?s?|confidential|base)\s(?:{_W}\s)?(?:prompts?|instructions?|directives?|message|guidelines|"
+        rf"rules)|"
+        r"your\s(?:(?:exact|full|entire|whole)\s)?prompt|your instructions?(?=\s?(?:$|[.!?,;:]|verbatim|word|exactly|"
+        r"in full|back))|"
+        r"the (?:(?:full|exact|entire|whole|original) )*(?:system|initial|hidden|developer|secret) (?:prompt|instructions?|"
+        r"message)"
         r"(?! (?:on|in|of|for|field|box|text)\b))\b|"
-        rf"\b(?:repeat|print|output|write|copy|echo|recite)\s(?:out\s)?(?:all|everything|(?:all )?the (?:words|text|sentences|lines|"
+        rf"\b(?:repeat|print|output|write|copy|echo|recite)\s(?:out\s)?(?:all|everything|(?:all )?the (?:words|text|"
+        rf"sentences|lines|"
         rf"content|instructions?))\s(?:{_W}\s){{0,2}}?(?:above|before this|preceding|prior to this)\b",
     ),
     _rule(
@@ -103,42 +112,60 @@ _RULES = (
         "anything now|mode|restrict|filter|rules|guidelines|limit|ethic|moral|censor|bound|polic|safety|constraint|chatgpt|"
         "language model|refuse|an ai|assistant|chatbot|llm| bot",
         r"\bdo anything now\b|"
-        r"\b(?:dan|jailbreak(?:ed)?|god|evil|unrestricted|unfiltered|uncensored|chaos|opposite|sudo) mode (?:is |has been )?(?:now )?"
+        r"\b(?:dan|jailbreak(?:ed)?|god|evil|unrestricted|unfiltered|uncensored|chaos|opposite|sudo) mode (?:is |"
+        r"has been )?(?:now )?"
         r"(?:enabled|activated|unlocked|on)\b|\bdeveloper mode (?:enabled|output|activated|unlocked)\b|"
-        r"\b(?:enter|enable|activate|switch (?:in)?to|go into|turn on|you are (?:now )?in) (?:the )?(?:dan|jailbreak(?:ed)?|evil|"
-        r"unrestricted|unfiltered|uncensored|chaos|sudo|no[- ]limits?) mode\b|\byou are (?:now )?in (?:developer|debug|god|root) mode\b|"
-        r"\b(?:you are (?:now|an?|the|going to (?:be|act|play))|you're (?:now|an?)|you will (?:be|become|act)|act as|act like|pretend "
-        rf"(?:to be|you)|simulate|roleplay as|from now on)\s(?:{_W},?\s){{0,12}}?(?:without|no|free (?:of|from)|not bound by|freed from|"
-        r"unbound by|not (?:restricted|limited|constrained) by|ignores?|(?:does|do)(?: not|n't) (?:follow|have|care about)|has no|have no)\s"
-        rf"(?:{_W}\s){{0,3}}?(?:restrictions|filters?|rules|guidelines|limitations|limits|ethics|ethical|morals?|morality|censorship|"
+        r"\b(?:enter|enable|activate|switch (?:in)?to|go into|turn on|you are (?:now )?in) (?:the )?(?:dan|jailbreak(?:ed)?|"
+        r"evil|"
+        r"unrestricted|unfiltered|uncensored|chaos|sudo|no[- ]limits?) mode\b|\byou are (?:now )?in (?:developer|debug|god|"
+        r"root) mode\b|"
+        r"\b(?:you are (?:now|an?|the|going to (?:be|act|play))|you're (?:now|an?)|you will (?:be|become|act)|act as|"
+        r"act like|pretend "
+        rf"(?:to be|you)|simulate|roleplay as|from now on)\s(?:{_W},?\s){{0,12}}?(?:without|no|free (?:of|from)|"
+        rf"not bound by|freed from|"
+        r"unbound by|not (?:restricted|limited|constrained) by|ignores?|(?:does|do)(?: not|n't) (?:follow|have|care about)|"
+        r"has no|have no)\s"
+        rf"(?:{_W}\s){{0,3}}?(?:restrictions|filters?|rules|guidelines|limitations|limits|ethics|ethical|morals?|morality|"
+        rf"censorship|"
         r"content polic(?:y|ies)|openai|safety)\b|"
-        rf"\b(?:amoral|unfiltered|uncensored|unrestricted|immoral|unethical)\s(?:(?:and\s)?{_W},?\s){{0,3}}?(?:ai|chatbot|bot|assistant|"
+        rf"\b(?:amoral|unfiltered|uncensored|unrestricted|immoral|unethical)\s(?:(?:and\s)?{_W},?\s){{0,3}}?(?:ai|chatbot|"
+        rf"bot|assistant|"
         r"language model|chatgpt|gpt|llm)\b|"
         r"\b(?:you are|you're) (?:no longer|not) (?:chatgpt|an ai\b|a language model|bound by|restricted by)|"
-        r"\b(?:ai|bot|chatbot|chatgpt|assistant|model|character|he|she|it|dan|you)\b(?: \w+)? never (?:refuses?|says? no|rejects?)\b",
+        r"\b(?:ai|bot|chatbot|chatgpt|assistant|model|character|he|she|it|dan|you)\b(?: \w+)? never (?:refuses?|says? no|"
+        r"rejects?)\b",
     ),
     _rule(
         "role tag",
         "holds a mark that separates roles in a prompt",
         "<|</|[|system|assistant|developer|begin ",
-        r"<\|?\s?(?:im_start|im_end|endoftext|begin_of_text|eot_id|start_header_id|end_of_turn)\s?\|?>|<\|(?:system|assistant|user)\|>|"
+        r"<\|?\s?(?:im_start|im_end|endoftext|begin_of_text|eot_id|start_header_id|end_of_turn)\s?\|?>|<\|(?:system|"
+        r"assistant|user)\|>|"
         r"\[/?inst\]|<</?sys>>|<start_of_turn>|</?(?:system_prompt|system_message|system-prompt|context)>|"
         r"<(?:system|assistant|instructions?)>\s?(?:you|ignore|new|the user|do not|always|never)|"
-        r"\[(?:system|admin|developer|assistant)\]\s?\(#|\[(?:system|admin|developer)(?: (?:override|message|note|prompt|instruction))\]|"
-        r"(?:^|\n)\s?(?:#{1,4} ?|\*\*|\[)?(?:system|assistant|ai assistant|developer)(?: prompt| message| instructions?| override| note)?"
-        r"(?:\]|\*\*)?: ?\n? ?(?:you|ignore|from now|always|never|the user|do not|respond|reply|disregard|forget|new|sure|ok\b)|"
+        r"\[(?:system|admin|developer|assistant)\]\s?\(#|\[(?:system|admin|developer)(?: (?:override|message|note|prompt|"
+        r"instruction))\]|"
+        r"(?:^|\n)\s?(?:#{1,4} ?|\*\*|\[)?(?:system|assistant|ai assistant|developer)(?: prompt| message| instructions?|"
+        r" override| note)?"
+        r"(?:\]|\*\*)?: ?\n? ?(?:you|ignore|from now|always|never|the user|do not|respond|reply|disregard|forget|new|sure|"
+        r"ok\b)|"
         r"\bbegin (?:system|hidden|new) (?:prompt|instructions?|message)\b",
     ),
     _rule(
         "exfiltration",
         "asks a model to send something out",
         "conversation|chat |system prompt|user|messages",
-        _ORDER + r"(?:send|post|upload|forward|transmit|exfiltrate|leak|e-?mail|append|encode|put|include|attach|submit|embed|insert|"
-        rf"add|report)\s(?:{_W},?\s){{0,10}}?(?:(?:this|the|our|whole|entire|full) (?:conversation|chat(?: history| log)?)|system prompt|"
+        _ORDER
+        + r"(?:send|post|upload|forward|transmit|exfiltrate|leak|e-?mail|append|encode|put|include|attach|submit|embed|insert|"
+        rf"add|report)\s(?:{_W},?\s){{0,10}}?(?:(?:this|the|our|whole|entire|full) (?:conversation|chat(?: history| log)?)|"
+        rf"system prompt|"
         r"users?'?s? (?:data|question|message|e-?mail(?: address)?|name|query|input|details|password)|everything the user|"
-        rf"(?:previous|earlier|prior) messages|chat history)\b(?:\s{_W},?){{0,8}}?\s(?:(?:to|as|in|into|at|via|with|onto)\s)(?:{_W}\s){{0,5}}?"
-        r"(?:https?://|www\.|[\w.-]{1,60}@[\w-]|(?:an? |every |each |the )?(?:url|link|image)\b|query string|parameter|webhook)|"
-        r"!\[[^\]\n]{0,80}\]\(https?://[^)\s?]{0,200}\?[^)\s]{0,200}(?:system_?prompt|conversation|chat_?history|user_?data|secret)",
+        rf"(?:previous|earlier|prior) messages|chat history)\b(?:\s{_W},?){{0,8}}?\s(?:(?:to|as|in|into|at|via|with|"
+        rf"onto)\s)(?:{_W}\s){{0,5}}?"
+        r"(?:https?://|www\.|[\w.-]{1,60}@[\w-]|(?:an? |every |each |the )?(?:url|link|image)\b|query string|parameter|"
+        r"webhook)|"
+        r"!\[[^\]\n]{0,80}\]\(https?://[^)\s?]{0,200}\?[^)\s]{0,200}(?:system_?prompt|conversation|chat_?history|user_?data|"
+        r"secret)",
     ),
     _rule(
         "answer order",
@@ -146,28 +173,36 @@ _RULES = (
         "with|refus|apolog|character|disclaimer|warning|an ai",
         rf"\b(?:begin|start|preface|prefix|open)\s(?:{_W}\s){{0,4}}?(?:your |all |every |each )(?:{_W}\s)?{_ANSWER}\s"
         rf"(?:{_W}\s){{0,2}}?with\b.{{0,60}}(?:\bsure\b|absolutely|of course|certainly|\bdan\b)|"
-        rf"\b(?:do not|don't|never|must not|cannot|can't|without)\s(?:\w{{1,20}}\s){{0,2}}?(?:refus(?:e|ing) (?:to answer|any(?:thing)?\b|"
-        r"requests\b)|break(?:ing)? (?:out of )?character|mention (?:that )?you(?:'re| are) an? ai|(?:say|saying) (?:that )?you(?:'re| are) an ai)\b",
+        rf"\b(?:do not|don't|never|must not|cannot|can't|without)\s(?:\w{{1,20}}\s){{0,2}}?(?:refus(?:e|ing) (?:to answer|"
+        rf"any(?:thing)?\b|"
+        r"requests\b)|break(?:ing)? (?:out of )?character|mention (?:that )?you(?:'re| are) an? ai|(?:say|"
+        r"saying) (?:that )?you(?:'re| are) an ai)\b",
         0.85,
     ),
     _rule(
         "override",
         "tells a model to drop its instructions, in another language",
-        "ignor|vergiss|vergess|missacht|uberschreib|oubli|ne tien|ne tenez|olvid|descart|caso omiso|dimentic|scord|esquec|desconsider|"
+        "ignor|vergiss|vergess|missacht|uberschreib|oubli|ne tien|ne tenez|olvid|descart|caso omiso|dimentic|scord|esquec|"
+        "desconsider|"
         "negeer|vergeet|zapomn|pomin|игнор|забуд|не обраща|忽|无视|忘|無視|不要遵守|무시|잊|talimat|تجاهل|भूल",
         r"\b(?:ignorier\w{0,3}|vergiss|missachte|vergessen sie|uberschreibe)\s"
         rf"(?:{_W}\s){{0,4}}?(?:anweisung|instruktion|regeln\b|vorgabe|befehl|bisherige|vorherige|richtlinie)|"
         rf"\b(?:ignore[zr]?|oublie[zr]?|ne (?:tiens|tenez) pas compte)\s(?:{_W}\s){{0,4}}?(?:instructions?|consignes?|regles?|"
-        r"directives?)\s?(?:precedent|anterieur|ci-dessus|initiale|au-dessus|donnees|systeme)|\boublie tes (?:regles|instructions|consignes)|"
-        rf"\b(?:ignor[ae]|olvida|descarta|haz caso omiso de)\s(?:{_W}\s){{0,4}}?(?:(?:instrucciones|reglas|ordenes|indicaciones|"
+        r"directives?)\s?(?:precedent|anterieur|ci-dessus|initiale|au-dessus|donnees|systeme)|\boublie tes (?:regles|"
+        r"instructions|consignes)|"
+        rf"\b(?:ignor[ae]|olvida|descarta|haz caso omiso de)\s(?:{_W}\s){{0,4}}?(?:(?:instrucciones|reglas|ordenes|"
+        rf"indicaciones|"
         r"directrices)\s?(?:anterior|previas|de arriba|del sistema|que)|tus (?:reglas|instrucciones))|"
-        rf"\b(?:ignor[ae]|dimentica|scorda)\s(?:{_W}\s){{0,4}}?(?:(?:istruzioni|regole|direttive|indicazioni)\s?(?:precedent|sopra|di "
+        rf"\b(?:ignor[ae]|dimentica|scorda)\s(?:{_W}\s){{0,4}}?(?:(?:istruzioni|regole|direttive|"
+        rf"indicazioni)\s?(?:precedent|sopra|di "
         r"sistema|che)|tue (?:regole|istruzioni))|"
-        rf"\b(?:ignor[ea]|esqueca|desconsidere)\s(?:{_W}\s){{0,4}}?(?:(?:instrucoes|regras|ordens|diretrizes)\s?(?:anterior|acima|previas|"
+        rf"\b(?:ignor[ea]|esqueca|desconsidere)\s(?:{_W}\s){{0,4}}?(?:(?:instrucoes|regras|ordens|diretrizes)\s?(?:anterior|"
+        rf"acima|previas|"
         r"do sistema|que)|suas (?:regras|instrucoes))|"
         rf"\b(?:negeer|vergeet)\s(?:{_W}\s){{0,4}}?(?:instructies|(?:je|jouw) regels|opdrachten|aanwijzingen)|"
         rf"\b(?:zignoruj|zapomnij|pomin)\s(?:{_W}\s){{0,4}}?(?:instrukcj|polece|zasad)|"
-        rf"(?:игнорируи|проигнорируи|забудь|не обращаи внимания)\w{{0,4}}\s(?:{_W}\s){{0,4}}?(?:инструкци|правил|указани|команд)|"
+        rf"(?:игнорируи|проигнорируи|забудь|не обращаи внимания)\w{{0,4}}\s(?:{_W}\s){{0,4}}?(?:инструкци|правил|указани|"
+        rf"команд)|"
         r"(?:忽略|无视|忘记|忘掉|不要遵守|忽視|無視)[^\n。！？]{0,12}(?:指令|指示|规则|提示|設定|设定|命令|之前|以上|上面|先前)|"
         r"(?:以前|これまで|上記|前)の[^\n。]{0,10}(?:指示|命令|ルール)[^\n。]{0,6}(?:無視|忘れ)|"
         r"(?:이전|위|지금까지)의?\s?(?:모든\s)?(?:지시|명령|규칙)\w{0,3}\s?(?:모두 )?(?:무시|잊)|"
@@ -178,13 +213,18 @@ _RULES = (
         "answer order",
         "tells a model what to do with its answer",
         "your ",
-        rf"(?:{_START}|\bplease\s)(?!(?:you|they|we|it) (?:can|may|could|might)\s)(?:{_W}\s){{0,2}}?(?:add|include|insert|append|integrate|incorporate|mention|modify|change|adapt|alter|"
-        r"adjust|augment|enhance|enrich|extend|expand|end|finish|conclude|begin|start|open|preface|replace|substitute|swap|convert|"
-        r"encode|translate|rewrite|write|render|provide|give|format|present|phrase|deliver|use|employ|scramble|jumble|rearrange|"
-        r"shuffle|reverse|misspell|introduce|anagram|remove|omit|drop|delete|strip|group|combine|split|merge|weave|work|embed|put|"
+        rf"(?:{_START}|\bplease\s)(?!(?:you|they|we|it) (?:can|may|could|might)\s)(?:{_W}\s){{0,2}}?(?:add|include|insert|"
+        rf"append|integrate|incorporate|mention|modify|change|adapt|alter|"
+        r"adjust|augment|enhance|enrich|extend|expand|end|finish|conclude|begin|start|open|preface|replace|substitute|swap|"
+        r"convert|"
+        r"encode|translate|rewrite|write|render|provide|give|format|present|phrase|deliver|use|employ|scramble|jumble|"
+        r"rearrange|"
+        r"shuffle|reverse|misspell|introduce|anagram|remove|omit|drop|delete|strip|group|combine|split|merge|weave|work|"
+        r"embed|put|"
         r"place|make|keep|limit|recommend|promote|advertise|suggest|emphasi[sz]e|state|say|tell|repeat|link|direct|point|"
         rf"advise|urge|encourage|invite)\s{_ON}{{0,200}}?\byour (?:next |final |whole |entire |own )?{_ANSWER}"
-        r"(?!\s(?:rate|time|form|(?:might|may|could|can|will) be|to (?:the|this|our|an?) (?:customer|complaint|letter|survey|audit|request|notice|e-?mail|question)))\b",
+        r"(?!\s(?:rate|time|form|(?:might|may|could|can|will) be|to (?:the|this|our|an?) (?:customer|complaint|letter|"
+        r"survey|audit|request|notice|e-?mail|question)))\b",
         0.75,
         False,
     ),
@@ -192,7 +232,8 @@ _RULES = (
         "answer order",
         "tells a model what to do with its answer",
         "your ",
-        rf"{_START}(?:in|within|at the (?:end|start|beginning) of|throughout|as part of) (?:all (?:of )?)?your (?:next |final |whole |"
+        rf"{_START}(?:in|within|at the (?:end|start|beginning) of|throughout|as part of) (?:all (?:of )?)?your (?:next |"
+        rf"final |whole |"
         rf"entire )?{_ANSWER}\b,? (?:you (?:must|should|will|shall) |please |always |also )?(?:[a-z]{{2,20}})\b",
         0.7,
         False,
@@ -201,10 +242,13 @@ _RULES = (
         "code order",
         "tells a model to put given code into what it writes",
         "code|snippet|script",
-        r"\b(?:following|subsequent|below|given)\s(?:\w{1,20}\s)?(?:code|script|snippet)\s?(?:\w{1,20}\s)?[^.!?\n]{0,80}?\b(?:your|the)\s"
-        r"(?:\w{1,20}\s(?:of|in)\s)?(?:the\s|your\s)?(?:\w{1,20}\s)?(?:answer|reply|response|output|solution|elucidation|implementation|"
+        r"\b(?:following|subsequent|below|given)\s(?:\w{1,20}\s)?(?:code|script|"
+        r"snippet)\s?(?:\w{1,20}\s)?[^.!?\n]{0,80}?\b(?:your|the)\s"
+        r"(?:\w{1,20}\s(?:of|in)\s)?(?:the\s|your\s)?(?:\w{1,20}\s)?(?:answer|reply|response|output|solution|elucidation|"
+        r"implementation|"
         r"algorithm|codebase|code|explanation)\b[^\n]{0,60}:?\s{0,3}(?:\n\s?)?```|"
-        r"\byour (?:code|codebase|implementation|algorithm|solution|answer|response)\b[^.!?\n]{0,60}\b(?:following|subsequent|below) "
+        r"\byour (?:code|codebase|implementation|algorithm|solution|answer|response)\b[^.!?\n]{0,60}\b(?:following|"
+        r"subsequent|below) "
         r"(?:code|script)(?: (?:snippet|excerpt|block|section))?[^\n]{0,30}:?\s{0,3}(?:\n\s?)?```",
         0.7,
         False,
@@ -213,19 +257,28 @@ _RULES = (
         "addresses a model",
         "speaks to the model that reads it",
         " ai| ai|ai |llm|language model|chatbot|gpt|assistant|copilot|from now on|you are now|user|reader|when |if ",
-        r"\b(?:ai|llm|language model|chatbot|gpt|chatgpt|assistant|copilot|bot)s? (?:reading|processing|summari[sz]ing|reviewing|"
+        r"\b(?:ai|llm|language model|chatbot|gpt|chatgpt|assistant|copilot|bot)s? (?:reading|processing|summari[sz]ing|"
+        r"reviewing|"
         r"parsing|that reads?|which reads?|analy[sz]ing|ingesting) (?:this|the (?:text|document|page|e-?mail|file))\b|"
-        r"\b(?:attention|note to|message to|instructions? (?:to|for)|dear|hey|hello),?:? (?:the |any |all )?(?:ai|llm|language model|"
-        r"chatbot|chatgpt|gpt|virtual assistant|ai assistant|ai model|ai system|ai agent)s?\b(?! (?:team|users?|developers?|engineers?))|"
-        r"\bif you are an? (?:ai|llm|language model|large language model|chatbot|virtual assistant|automated (?:system|agent))\b|"
-        r"\bas an? (?:ai language model|large language model|language model|ai assistant|ai),? you (?:must|should|will|are to|have to|"
+        r"\b(?:attention|note to|message to|instructions? (?:to|for)|dear|hey|hello),?:? (?:the |any |all )?(?:ai|llm|"
+        r"language model|"
+        r"chatbot|chatgpt|gpt|virtual assistant|ai assistant|ai model|ai system|ai agent)s?\b(?! (?:team|users?|developers?|"
+        r"engineers?))|"
+        r"\bif you are an? (?:ai|llm|language model|large language model|chatbot|virtual assistant|automated (?:system|"
+        r"agent))\b|"
+        r"\bas an? (?:ai language model|large language model|language model|ai assistant|ai),? you (?:must|should|will|"
+        r"are to|have to|"
         r"need to)\b|"
         rf"{_START}from now on,? (?:you (?:are|will|must|should|shall)|always|only|act|respond|answer|reply|ignore)\b|"
-        rf"{_START}you are now (?:an? |the )?(?:\w{{1,20}}\s){{0,2}}?(?:ai|assistant|bot|dan|chatbot|hacker|pirate|persona|in \w{{1,20}} mode)\b|"
-        rf"{_START}(?:when|if|whenever) (?:you (?:are )?(?:asked|summari[sz]e|answer|respond|reply)|(?:the |a |any )?users? (?:asks?|"
-        rf"requests?|quer(?:y|ies)))\b[^.!?\n]{{0,80}}[,:] ?(?:you must|always|never|respond|reply|answer|say|tell (?:him|her|them|the user)|"
+        rf"{_START}you are now (?:an? |the )?(?:\w{{1,20}}\s){{0,2}}?(?:ai|assistant|bot|dan|chatbot|hacker|pirate|persona|"
+        rf"in \w{{1,20}} mode)\b|"
+        rf"{_START}(?:when|if|whenever) (?:you (?:are )?(?:asked|summari[sz]e|answer|respond|reply)|(?:the |a |"
+        rf"any )?users? (?:asks?|"
+        rf"requests?|quer(?:y|ies)))\b[^.!?\n]{{0,80}}[,:] ?(?:you must|always|never|respond|reply|answer|say|tell (?:him|"
+        rf"her|them|the user)|"
         r"recommend|only|ignore|claim|pretend|refuse|output|print|direct (?:him|her|them)|instead)\b|"
-        r"\b(?:tell|inform|instruct|convince|persuade|ask) the (?:user|reader) (?:that|to|they)\b[^.!?\n]{0,80}\b(?:password|credit "
+        r"\b(?:tell|inform|instruct|convince|persuade|ask) the (?:user|reader) (?:that|to|"
+        r"they)\b[^.!?\n]{0,80}\b(?:password|credit "
         r"card|https?://|www\.|call \+?\d|bank|e-?mail (?:to|their)|wire|transfer|pay)|"
         r"\bdo not (?:tell|mention|reveal|disclose)\s(?:[\w']{1,30}\s){0,5}?to (?:the )?users?\b",
         0.8,
@@ -235,7 +288,8 @@ _RULES = (
 
 # Text about attacks quotes them.
 _ABOUT = re.compile(
-    r"\b(?:injections?|attack(?:s|ers?)?|jailbreak(?:s|ing)?|adversar(?:y|ies|ial)|malicious|red[- ]team\w*|phish\w*|social engineering|"
+    r"\b(?:injections?|attack(?:s|ers?)?|jailbreak(?:s|ing)?|adversar(?:y|ies|ial)|malicious|red[- ]team\w*|phish\w*|"
+    r"social engineering|"
     r"guardrails?|llm security|exploits?|threats?|owasp|intruders?|hackers?|manipulat\w+|suspicious)\b"
 )
 _QUOTED = re.compile("[\"“„«`‘][^\"“”„«»`‘’\n]{1,300}[\"”“»`’]|(?<!\\w)'[^'\n]{1,300}'(?!\\w)")
@@ -245,7 +299,7 @@ def judge_question(text: str, vector: Floats | None = None, by: Classifier | Non
     """Whether a question tries to turn the model round: injection, jailbreak, a hunt for its prompt.
 
     `vector` is the question's unit vector by an embedder that the classifier `fits`. `by` is another classifier than the one
-    that comes with the package. Of what is longer than 25,000 characters, the classifier reads the two ends.
+    that comes with the package. Of what is longer than 24,000 characters, the classifier reads the two ends.
     """
     by = by or classifier()
     worst = 0.0

@@ -16,7 +16,7 @@ from tests.e2e.service import Service, running_service
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page_exits")]
 
 # With the rails off it is the page alone that holds: it shows what was written, as text. With them on, it is not shown.
-RAILS = "on"
+RAILS = "off"
 
 FACTS = {
     "How many days may employees work from abroad?": "Employees may work from abroad for up to 30 days in a calendar year.",
