@@ -54,7 +54,7 @@ BENCHMARKS = {
     "llm_faults": Benchmark("How questions end while the LLM fails", "benchmarks.llm_faults:run"),
     "rails": Benchmark("Attacks and harm caught, ordinary and trigger-word prompts kept", "benchmarks.rails:run"),
     "exit_control": Benchmark(
-        "Links and markup that get past the rails into a page, and ordinary sentences kept back", "benchmarks.exit_control:run"
+        "Links and markup that get past exit control, and ordinary sentences kept back", "benchmarks.exit_control:run"
     ),
     "rails_cost": Benchmark("Milliseconds of the default rails on a question and on a sentence", "benchmarks.rails_cost:run"),
     "planted": Benchmark("Orders planted in passages: caught, set aside, and what reaches the user", "benchmarks.planted:run"),
