@@ -5,8 +5,9 @@ Every offset is in characters (Unicode code points) into the document's own text
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 BlockKind = Literal["heading", "text", "table"]
 Status = Literal["added", "unchanged", "replaced", "removed", "failed", "quarantined"]
@@ -95,6 +96,10 @@ class DocumentInfo:
     characters: int
     sha256: str
     added_at: str
+
+
+Allowed: TypeAlias = Callable[[DocumentInfo], bool]
+"""Says whether a document may be found. One that is equal to another must say the same of every document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ingest.index import Index
 from ingest.parsers.builder import clean
 from ingest.pipeline import Pipeline
 from ingest.sentences import units
-from ingest.types import Hit, LedgerEntry, Mode
+from ingest.types import Allowed, Hit, LedgerEntry, Mode
 from rag_bot.answer import Answerer, Brief
 from rag_bot.budget import Budget
 from rag_bot.cite import cite
@@ -32,6 +32,7 @@ from rag_bot.marks import joined
 from rag_bot.memory import Memory
 from rag_bot.observe import Trace
 from rag_bot.rails import Rails
+from rag_bot.readers import Readers
 from rag_bot.retrieve import Retriever
 from rag_bot.rewrite import Rewriter
 from rag_bot.settings import Settings
@@ -88,6 +89,7 @@ class Parts:
     judge: Judge | None
     llms: Sequence[LLM]
     open_writer: Callable[[], Pipeline]
+    readers: Readers
 
 
 @dataclass(slots=True)
@@ -102,6 +104,7 @@ class _Draft:
     turns: Sequence[Turn]
     standalone: Standalone
     model: str
+    allowed: Allowed
     hits: Sequence[Hit] = ()
     evidence: Sequence[Evidence] = ()
     confidence: float = 0.0
@@ -171,24 +174,47 @@ class Bot:
         """`quote`, or the LLM's name."""
         return self._opened().answerer.name
 
-    async def answer(self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None) -> Answer:
+    @property
+    def readers(self) -> Readers:
+        """Who may read what."""
+        return self._opened().readers
+
+    @property
+    def everyone(self) -> Allowed:
+        """What anybody may read: what is shown where nobody knows who asks."""
+        return self._opened().readers.everyone()
+
+    async def answer(
+        self,
+        question: str,
+        conversation_id: str | None = None,
+        *,
+        turns: Sequence[Turn] | None = None,
+        allowed: Allowed | None = None,
+    ) -> Answer:
         """The whole answer: what `stream` yields last."""
-        async with aclosing(self.stream(question, conversation_id, turns=turns)) as events:
+        async with aclosing(self.stream(question, conversation_id, turns=turns, allowed=allowed)) as events:
             async for event in events:
                 if isinstance(event, DoneEvent):
                     return event.answer
         raise RuntimeError("the stream ended without an answer")
 
     async def stream(
-        self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None
+        self,
+        question: str,
+        conversation_id: str | None = None,
+        *,
+        turns: Sequence[Turn] | None = None,
+        allowed: Allowed | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The events of an answer as they happen; the last is DoneEvent. Closing the stream stops the work.
 
-        `turns` is a conversation that the caller keeps: nothing is stored then. Raises BadQuestion or NotFound before
-        the first event.
+        `turns` is a conversation that the caller keeps: nothing is stored then. `allowed` says which documents the
+        answer, and a refusal's nearest sections, may come from; None: those that everyone may read. Raises BadQuestion
+        or NotFound before the first event.
         """
         parts = self._opened()
-        draft = await self._begin(parts, question, conversation_id, turns)
+        draft = await self._begin(parts, question, conversation_id, turns, allowed or self.everyone)
         try:
             async with aclosing(self._story(parts, draft, keep=turns is None)) as events:
                 async for event in events:
@@ -228,7 +254,7 @@ class Bot:
             vector = await self._in_thread(parts.retrieve.embed, draft.standalone.text)
         with trace.step("search"):
             draft.hits = await self._in_thread(
-                lambda: parts.retrieve(draft.standalone.text, self.settings.passages, vector=vector)
+                lambda: parts.retrieve(draft.standalone.text, self.settings.passages, vector=vector, allowed=draft.allowed)
             )
         yield SourcesEvent(tuple(draft.hits))
 
@@ -253,10 +279,11 @@ class Bot:
             yield BlockedEvent(blocked)
         yield DoneEvent(await self._finish(parts, draft, keep=keep, blocked=blocked))
 
-    async def search(self, query: str, k: int, mode: Mode = "hybrid") -> list[Hit]:
-        """The passages that fit a query, without an answer."""
+    async def search(self, query: str, k: int, mode: Mode = "hybrid", *, allowed: Allowed | None = None) -> list[Hit]:
+        """The passages that fit a query, without an answer; of documents that are `allowed` (None: to everyone)."""
         parts = self._opened()
-        return await self._in_thread(parts.retrieve, clean(query), k, mode)
+        allowed = allowed or self.everyone
+        return await self._in_thread(lambda: parts.retrieve(clean(query), k, mode, allowed=allowed))
 
     async def upload(self, name: str, data: bytes) -> LedgerEntry:
         """Take a file into the index. Raises IndexBusy, IndexReadOnly or StorageFull."""
@@ -268,7 +295,9 @@ class Bot:
 
     # --- the parts of the story
 
-    async def _begin(self, parts: Parts, question: str, conversation_id: str | None, turns: Sequence[Turn] | None) -> _Draft:
+    async def _begin(
+        self, parts: Parts, question: str, conversation_id: str | None, turns: Sequence[Turn] | None, allowed: Allowed
+    ) -> _Draft:
         question = clean(question).strip()
         if not question:
             raise BadQuestion("The question is empty.", "Send some text.")
@@ -285,7 +314,7 @@ class Bot:
         turns = [replace(turn, question=turn.question[:limit]) for turn in turns[-_TURNS:]]
         new, alone = conversation_id is None, Standalone(question, question)
         conversation_id = conversation_id or secrets.token_urlsafe(12)
-        return _Draft(question, conversation_id, new, trace, budget, turns, alone, parts.answerer.name)
+        return _Draft(question, conversation_id, new, trace, budget, turns, alone, parts.answerer.name, allowed)
 
     @staticmethod
     def _weigh(parts: Parts, draft: _Draft, vector: Vectors) -> None:
@@ -382,7 +411,7 @@ class Bot:
 
     def _refusal(self, parts: Parts, draft: _Draft) -> str:
         """An honest refusal that names the nearest sections, each with a mark that leads there."""
-        if not parts.index.counts()[0]:
+        if not any(draft.allowed(info) for info in parts.index.documents()):
             return NOTHING_THERE
         places: dict[str, str] = {}
         for hit in draft.hits:

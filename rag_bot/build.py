@@ -25,6 +25,7 @@ from rag_bot.llm.load import load_llms
 from rag_bot.llm.spec import parse_llms
 from rag_bot.memory import Memory
 from rag_bot.rails import NoRails, Rails
+from rag_bot.readers import Readers
 from rag_bot.retrieve import QueryEmbedder, Retriever
 from rag_bot.rewrite import ByLLM, ByRules
 from rag_bot.settings import Settings
@@ -41,7 +42,7 @@ def build_bot(settings: Settings, *, create: bool = False) -> Bot:
 def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     """Open the index and load the embedder. Raises IngestError or BotError."""
     check_settings(settings)  # before anything is opened: a wrong setting leaves nothing behind
-    memory = Memory(settings.state_url)
+    memory, readers = Memory(settings.state_url), Readers(settings.readers)
     index = _open_index(settings, create=create)
     for note in index.notes:
         _log.warning("%s", note)
@@ -80,12 +81,14 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
         judge=Judge(judges[0], seconds=settings.judge_seconds) if judges else None,
         llms=(*llms, *judges),
         open_writer=open_writer,
+        readers=readers,
     )
 
 
 def check_settings(settings: Settings) -> None:
     """Raises BadSetting for what can be known to be wrong before anything is opened, and that no waiting will mend."""
     make_rails(settings)
+    Readers(settings.readers)
     Confidence(Calibration.load(), settings.max_wrong)
     if len(parse_llms(settings.judge)) > 1:
         raise BadSetting("RAG_BOT_JUDGE names more than one LLM.", "Name the one that is to judge.")
