@@ -14,6 +14,7 @@ from ingest import console
 from ingest.errors import IngestError
 from rag_bot import models_cli
 from rag_bot.errors import BadQuestion, BotError
+from rag_bot.slack import cli as slack_cli
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 
 app.add_typer(models_cli.app, name="models")
+app.add_typer(slack_cli.app, name="slack")
 
 IndexOption = Annotated[
     Path | None,

@@ -67,6 +67,7 @@ COMMAND_LINES = (
     "rag_bot.doctor",
     "rag_bot.models_cli",
     "rag_bot.usage_cli",
+    "rag_bot.slack.cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
 HOMES: dict[str, tuple[str, ...]] = {
@@ -81,9 +82,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "docx": ("ingest.parsers.docx",),
     "lxml": ("ingest.parsers.docx",),
     "selectolax": ("ingest.parsers.html", "ingest.parsers.markdown"),
-    "markdown_it": ("ingest.parsers.markdown",),
+    "markdown_it": ("ingest.parsers.markdown", "rag_bot.slack.markdown"),
     "charset_normalizer": ("ingest.parsers.encoding",),
-    "sqlalchemy": ("rag_bot.memory",),
+    "sqlalchemy": ("rag_bot.memory", "rag_bot.chat_state"),
     "fastapi": ("rag_bot.api",),
     "starlette": ("rag_bot.api",),
     "uvicorn": ("rag_bot.api",),
@@ -98,6 +99,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "boto3": ("rag_bot.llm",),
     "botocore": ("rag_bot.llm",),
     "pydantic_settings": ("ingest.settings",),
+    "slack_bolt": ("rag_bot.slack",),
+    "slack_sdk": ("rag_bot.slack",),
+    "aiohttp": ("rag_bot.slack",),
 }
 
 # What `--help` must not wait for.

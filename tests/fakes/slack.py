@@ -220,7 +220,6 @@ class FakeSlack:
         self.plan: dict[str, deque[Fault]] = defaultdict(deque)
         self.rates: dict[str, tuple[int, float]] = {}
         self.http_target = ""
-        self.now = 1_790_000_000.0
         self._sequence = 0
         self._closed_until: dict[str, tuple[float, float]] = {}
         self._recent: dict[str, deque[float]] = defaultdict(deque)
@@ -275,7 +274,7 @@ class FakeSlack:
 
     def next_ts(self) -> str:
         self._sequence += 1
-        return f"{int(self.now)}.{self._sequence:06d}"
+        return f"{int(time.time())}.{self._sequence:06d}"
 
     async def settle(self) -> None:
         """Wait until every event has been delivered or given up."""
@@ -429,7 +428,7 @@ class FakeSlack:
         """Deliver an event, with all that may go wrong with it."""
         event_id = event_id or f"Ev{self.next_ts().replace('.', '')}"
         body: dict[str, Any] = {"type": "event_callback", "token": "gone", "team_id": TEAM, "api_app_id": APP}
-        body |= {"event": dict(event), "event_id": event_id, "event_time": int(self.now)}
+        body |= {"event": dict(event), "event_id": event_id, "event_time": int(time.time())}
         place = self.channels.get(str(event.get("channel", "")))
         body |= {"is_ext_shared_channel": bool(place and place.shared)}
         body |= {"authorizations": [{"enterprise_id": None, "team_id": TEAM, "user_id": BOT_USER, "is_bot": True}]}
@@ -633,7 +632,7 @@ class FakeSlack:
         needed = SCOPES.get(method)
         if method.startswith("conversations."):
             place = self.channels.get(data.get("channel", ""))
-            kinds = HISTORY if method == "conversations.replies" else READ
+            kinds = HISTORY if method in ("conversations.replies", "conversations.history") else READ
             needed = kinds[place.kind] if place else None
         if needed and needed not in self.scopes:
             raise Refused("missing_scope", needed, needed=needed, provided=",".join(sorted(self.scopes)))
@@ -695,10 +694,18 @@ class FakeSlack:
         thread = self.thread(data["channel"], data["ts"])
         if not thread:
             raise Refused("thread_not_found")
+        return self._listed(thread, data)
+
+    def _conversations_history(self, data: dict[str, Any]) -> dict[str, Any]:
+        self._place(data)
+        found = [message for message in self.messages[data["channel"]].values() if not message.thread_ts]
+        return self._listed(sorted(found, key=lambda message: message.ts, reverse=True), data)
+
+    def _listed(self, messages: list[Message], data: dict[str, Any]) -> dict[str, Any]:
         oldest = data.get("oldest", "0")
         shown = []
-        for message in thread:
-            if message.ts <= oldest and message.ts != data["ts"]:
+        for message in messages:
+            if message.ts <= oldest and message.ts != data.get("ts"):
                 continue
             one: dict[str, Any] = {"type": "message", "user": message.user, "ts": message.ts, "text": message.text}
             one |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
