@@ -333,7 +333,7 @@ class Listeners:
         if await self._may_save(body["user"]["id"]):
             about = {"user": body["user"], "channel": {"id": keep["channel"]}}
             key = f"save:{keep['channel']}/{keep['thread_ts']}/{_digest(values)}"
-            await self._job(about, "save", keep["thread_ts"], key, title=values["title"] or "", text=values["text"] or "")
+            await self._job(about, "save", keep["thread_ts"], key, title=values["title"] or "", answer=values["text"] or "")
         await ack()
 
     # --- feedback

@@ -92,7 +92,7 @@ class SlackPlatform:
             text = await self._take_files(question, job.payload["files"])
             await reply.finish(Shown(text, "", feedback=False))
         elif job.kind == "save":
-            text = await self._save(question, str(job.payload["title"]), str(job.payload["text"]))
+            text = await self._save(question, str(job.payload["title"]), str(job.payload["answer"]))
             await reply.finish(Shown(text, "", feedback=False))
         elif job.kind == "ask_person":
             await self._call_in(question, reply)

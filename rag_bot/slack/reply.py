@@ -165,7 +165,7 @@ class ThreadReply:
         await self._posted(str(begun["ts"]))
 
     async def _flush(self) -> None:
-        if not self._buffer:
+        if not self._buffer or self._stopped:
             return
         if not self._open:
             if self._posts and not self._live:

@@ -23,14 +23,15 @@ from rag_bot.slack.client import Limited, Refused, SlackClient, Unsure, library_
 from rag_bot.slack.listeners import Listeners, Workspace
 from rag_bot.slack.people import People
 from rag_bot.slack.platform import SlackPlatform
-from rag_bot.slack.reply import Home
+from rag_bot.slack.reply import ROLL_SECONDS, Home
 
 if TYPE_CHECKING:
     from rag_bot.bot import Bot
 
 _log = logging.getLogger(__name__)
 _READY_SECONDS = 0.2
-_PING_SECONDS = 10.0
+PING_SECONDS = 5.0
+"""Between two pings of Socket Mode; a connection that was cut off is noticed after one or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Answered:
 class SlackBot:
     """One workspace's bot around a `Bot`. `start` needs the bot to be ready."""
 
-    def __init__(self, bot: Bot, *, ping_seconds: float = _PING_SECONDS) -> None:
+    def __init__(self, bot: Bot, *, ping_seconds: float = PING_SECONDS) -> None:
         self._bot, self._settings = bot, bot.settings
         token = self._settings.slack_bot_token
         if token is None:
@@ -73,7 +74,7 @@ class SlackBot:
             return await desk.call(state.known_posts, posts)
 
         people = People(self._slack, workspace.team)
-        home = Home(self._slack, workspace.bot_user, settings.public_url, known)
+        home = Home(self._slack, workspace.bot_user, settings.public_url, known, roll_seconds=ROLL_SECONDS)
         platform = SlackPlatform(self._bot, state, home, people, settings.slack_helpers)
         desk = Desk(
             self._bot,
@@ -153,15 +154,16 @@ def run(settings: Settings) -> None:
     from rag_bot.build import build_bot, check_settings
 
     check_settings(settings)
-    asyncio.run(_run(build_bot(settings, create=True)))
+    asyncio.run(live(build_bot(settings, create=True)))
 
 
-async def _run(bot: Bot) -> None:
+async def live(bot: Bot, *, ping_seconds: float = PING_SECONDS) -> None:
+    """As `run`, with a bot that is not started yet."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    slack = SlackBot(bot)
+    slack = SlackBot(bot, ping_seconds=ping_seconds)
     await bot.start()
     try:
         await slack.start()

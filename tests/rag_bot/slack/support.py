@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from rag_bot.answer import Brief
 from rag_bot.bot import Bot
 from rag_bot.chat_state import ChatState
+from rag_bot.cite import cite
 from rag_bot.settings import Settings
 from rag_bot.slack.run import SlackBot
+from rag_bot.types import Claim, Report
 from tests.fakes.slack import APP_TOKEN, BOT_TOKEN, BOT_USER, SIGNING_SECRET, FakeSlack
-from tests.rag_bot.support import LEAVE, running
+from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE, running
 
 AT = f"<@{BOT_USER}>"
 ASKED = f"{AT} {LEAVE}"
@@ -52,6 +55,22 @@ class InSlack:
         await until(lambda: self.state.waiting() == 0, seconds)
         await asyncio.sleep(0.05)
         await self.slack.settle()
+
+
+@dataclass
+class SlowAnswerer:
+    """Says the first sentence of what was found so many times, with a pause before each."""
+
+    times: int
+    pause: float
+    name: str = "slow"
+
+    async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
+        hit = next(hit for hit in brief.passages if LEAVE_SENTENCE in hit.chunk.text)
+        start = hit.chunk.start + hit.chunk.text.index(LEAVE_SENTENCE)
+        for _ in range(self.times):
+            await asyncio.sleep(self.pause)
+            yield Claim(LEAVE_SENTENCE, (cite(1, hit, (start, start + len(LEAVE_SENTENCE)), LEAVE_SENTENCE),))
 
 
 async def until(true: Callable[[], Any], seconds: float = 20.0) -> None:
