@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from ingest.settings import MIB, IngestSettings
 
@@ -118,6 +118,11 @@ class Settings(IngestSettings):
         gt=0,
         description="How long a question stays with a process that says nothing; after that another takes it over.",
     )
+
+    @field_validator("slack_bot_token", "slack_app_token", "slack_signing_secret", "slack_config_token", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return value if str(value or "").strip() else None
 
     @property
     def state_url(self) -> str:
