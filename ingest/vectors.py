@@ -54,6 +54,7 @@ class VectorIndex:
         self._index: faiss_module.Index = faiss.IndexFlatIP(dimension)
         self._owner: object = None
         self._on_gpu = False
+        self._beside: Any = None
         self._alone = threading.Lock()
 
     @classmethod
@@ -105,8 +106,10 @@ class VectorIndex:
         if not len(rows) or not k:
             return []
         faiss = load_faiss()
-        # FAISS's GPU indexes can't be told where to look: what they hold is compared on the CPU then.
-        flat = faiss.index_gpu_to_cpu(self._index) if self._on_gpu else self._index
+        flat: Any = self._index
+        if self._on_gpu:  # FAISS's GPU indexes can't be told where to look: a copy in memory can
+            with self._alone:
+                self._beside = flat = self._beside or faiss.index_gpu_to_cpu(self._index)
         bits = np.zeros(len(self), np.bool_)
         bits[rows] = True
         chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little")))

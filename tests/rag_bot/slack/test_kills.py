@@ -19,7 +19,7 @@ import pytest
 from rag_bot.settings import Settings
 from tests.fakes.slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Faults
 from tests.faults.support import REPOSITORY, SOAK, environment
-from tests.rag_bot.slack.support import ASKED, AT
+from tests.rag_bot.slack.support import ASKED, AT, until
 from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE
 
 QUESTIONS, KILLS, CHANNELS = (500, 20, 20) if SOAK else (60, 5, 6)
@@ -172,3 +172,21 @@ def unanswered(slack: FakeSlack, asked: dict[tuple[str, str], int], expected: st
         if shown != [expected] * times:
             wrong[channel, thread] = shown
     return wrong
+
+
+async def test_the_command_runs_until_it_is_told_to_stop(home: Settings, slack: FakeSlack) -> None:
+    known = {"RAG_BOT_SLACK_BOT_TOKEN": BOT_TOKEN, "RAG_BOT_SLACK_APP_TOKEN": APP_TOKEN, "RAG_BOT_SLACK_URL": slack.api}
+    command = [sys.executable, "-m", "rag_bot.cli", "slack", "--index", str(home.index)]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=REPOSITORY, env=environment(**known), stdout=pipe, stderr=asyncio.subprocess.STDOUT
+    )
+    assert process.stdout
+    assert await asyncio.wait_for(process.stdout.readline(), 60) == b"rag-bot is in Slack. Stop it with Ctrl-C.\n"
+    ts = slack.post("C1", "UANN", f"{AT} hello")
+    await until(lambda: slack.answers("C1", ts))
+    await slack.settle()
+    process.send_signal(signal.SIGTERM)
+    said = (await asyncio.wait_for(process.communicate(), 30))[0].decode()
+    assert (process.returncode, said) == (0, "")
+    assert slack.answers("C1", ts)[0].shown.startswith("Hello.")
