@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5  # between two looks for work that another process has left or let go of
 TIDY_SECONDS = 5.0
 _THREADS = 4
-_TRIES = 8  # failures of one question before it is given up
-_LIVES = 30  # processes that may end over one question before it is held to be the cause
+_TRIES = 20  # failures of one question before it is given up
+_LIVES = 60  # processes that may end over one question before it is held to be the cause
 _PATIENCE = 0.5  # share of the time for stopping that answers may take to end by themselves
 
 INTERRUPTED = "I was interrupted while I answered this, and began again. Sorry."
@@ -171,8 +171,12 @@ class Desk:
             return
         question = Question.of(job.payload)
         reply = self._platform.reply(question, job, self._keeper(job))
-        with suppress(Unreachable):
+        try:
             await reply.finish(Shown(FAILED.format(reason=reason), "", feedback=False))
+        except LeaseLost:
+            raise
+        except Exception as error:
+            _log.error("That %s is given up could not be said: %s", job.thread, error)
 
     def _keeper(self, job: Job) -> Keep:
         kept = dict(job.progress)

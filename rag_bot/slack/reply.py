@@ -178,13 +178,13 @@ class ThreadReply:
             self._texts[-1] += self._buffer
             self._buffer = ""
 
-    async def _append(self, text: str, **more: Any) -> bool:
+    async def _append(self, text: str) -> bool:
         """Whether the stream shows the text now."""
         self._due = self._home.clock() + GAP_SECONDS
         try:
-            chunk = {"type": "markdown_text", "text": text}
+            chunks = [{"type": "markdown_text", "text": text}]
             await self._home.slack.call(
-                "chat.appendStream", once=True, hurry=True, **self._where, ts=self._posts[-1], chunks=[chunk], **more
+                "chat.appendStream", once=True, hurry=True, **self._where, ts=self._posts[-1], chunks=chunks
             )
         except Limited as limited:
             self._due = self._home.clock() + limited.seconds

@@ -182,7 +182,8 @@ class FakeSlack:
     """One workspace with one app installed. Runs in the event loop of the test while the `async with` block lasts.
 
     `stream_seconds` is how long a stream lives, `retries` the waits before each delivery of an event, `ack_seconds` how
-    long an acknowledgement may take. `refused` holds what was turned down as wrong (not what faults did), `violations`
+    long an acknowledgement may take. `hook` is called before and after each call takes effect.
+    `refused` holds what was turned down as wrong (not what faults did), `violations`
     what a well-behaved client does not do.
     """
 
@@ -220,6 +221,7 @@ class FakeSlack:
         self.plan: dict[str, deque[Fault]] = defaultdict(deque)
         self.rates: dict[str, tuple[int, float]] = {}
         self.http_target = ""
+        self.hook: Callable[[str, bool], None] = lambda method, done: None
         self._sequence = 0
         self._closed_until: dict[str, tuple[float, float]] = {}
         self._recent: dict[str, deque[float]] = defaultdict(deque)
@@ -352,9 +354,8 @@ class FakeSlack:
         self.send_event({**event, "event_ts": self.next_ts()})
 
     def join(self, user: str, channel: str) -> None:
+        """Somebody comes into a channel; the app has not asked to hear of it."""
         self.channels[channel].members.add(user)
-        event = {"type": "member_joined_channel", "user": user, "channel": channel, "team": TEAM}
-        self.send_event({**event, "event_ts": self.next_ts()})
 
     async def command(self, user: str, channel: str, text: str, command: str = "/ask") -> Any:
         payload = {"command": command, "text": text, "user_id": user, "channel_id": channel, "team_id": TEAM}
@@ -560,8 +561,10 @@ class FakeSlack:
         if fault and fault.kind == "error":
             return web.json_response({"ok": False, "error": fault.error}, headers=headers)
         answer: dict[str, Any] = {}
+        self.hook(method, False)
         if fault is None or fault.done or fault.kind == "slow":
             answer = self._answer(method, data, request)
+        self.hook(method, True)
         if fault and fault.kind == "broken":
             return web.Response(text="<html>Internal Server Error</html>", status=500, content_type="text/html")
         if fault and fault.kind == "cut":

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from rag_bot.chat_state import ChatState
+from rag_bot.errors import StateError
 from rag_bot.settings import Settings
 from tests.fakes.slack import FakeSlack, Fault, Message
 from tests.rag_bot.slack.support import ASKED, AT, ILLNESS, UNKNOWN, in_slack
@@ -175,6 +179,24 @@ async def test_where_no_stream_can_be_the_answer_is_posted_once(home: Settings, 
     [answer] = slack.answers("C1", ts)
     assert answer.shown == f"{LEAVE_SENTENCE} [1]"
     assert answer.state == "plain"
+
+
+async def test_what_could_not_be_stored_is_not_acknowledged(
+    home: Settings, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept, failures = ChatState.accept, [StateError("The disk is full."), StateError("The disk is full.")]
+
+    def full(self: ChatState, *arguments: Any, **named: Any) -> bool:
+        if failures:
+            raise failures.pop()
+        return accept(self, *arguments, **named)
+
+    monkeypatch.setattr(ChatState, "accept", full)
+    async with in_slack(home, slack) as here:
+        ts = slack.post("DUANN", "UANN", LEAVE)  # delivered again until it is
+        await here.idle()
+    assert [answer.shown for answer in slack.answers("DUANN", ts)] == [f"{LEAVE_SENTENCE} [1]"]
+    assert failures == [] and slack.lost == []
 
 
 async def test_a_channel_that_is_gone_ends_the_question(home: Settings, slack: FakeSlack) -> None:

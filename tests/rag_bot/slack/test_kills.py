@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from rag_bot.settings import Settings
-from tests.fakes.slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Faults
+from tests.fakes.slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Fault, Faults
 from tests.faults.support import REPOSITORY, SOAK, environment
 from tests.rag_bot.slack.support import ASKED, AT, until
 from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE
@@ -76,12 +76,12 @@ class Replica:
 
 
 @asynccontextmanager
-async def replicas(home: Settings, slack: FakeSlack, folder: Path) -> AsyncIterator[list[Replica]]:
+async def replicas(home: Settings, slack: FakeSlack, folder: Path, count: int = REPLICAS) -> AsyncIterator[list[Replica]]:
     known = {"RAG_BOT_INDEX": str(home.index), "RAG_BOT_SLACK_BOT_TOKEN": BOT_TOKEN, "RAG_BOT_SLACK_APP_TOKEN": APP_TOKEN}
-    known |= {"RAG_BOT_SLACK_URL": slack.api, "RAG_BOT_SLACK_LEASE_SECONDS": "2", "RAG_BOT_SHUTDOWN_SECONDS": "2"}
+    known |= {"RAG_BOT_SLACK_URL": slack.api, "RAG_BOT_SLACK_LEASE_SECONDS": "1.5", "RAG_BOT_SHUTDOWN_SECONDS": "2"}
     env = {**environment(**known), "OMP_NUM_THREADS": "1"}
     lives = []
-    for number in range(REPLICAS):
+    for number in range(count):
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", PREPARED, cwd=REPOSITORY, env=env, stdin=pipe, stdout=pipe
@@ -143,6 +143,38 @@ async def test_every_question_is_answered_exactly_once(home: Settings, tmp_path:
         f"{sum(asked.values())} questions, {killed} kills, {again} answers taken up after one, {len(slack.calls)} calls, "
         f"{sum(one.updates > 0 for one in answers)} answers written anew"
     )
+
+
+async def test_killed_at_each_call_the_answer_stands_once(home: Settings, slack: FakeSlack, tmp_path: Path) -> None:
+    expected = " ".join([f"{LEAVE_SENTENCE} [1]"] * SENTENCES)
+    async with replicas(home, slack, tmp_path, count=1) as [life]:
+        await slack.connected()
+        for method, done, streams in (
+            ("chat.startStream", False, True),
+            ("chat.startStream", True, True),
+            ("chat.appendStream", True, True),
+            ("chat.stopStream", False, True),
+            ("chat.stopStream", True, True),
+            ("chat.postMessage", False, False),
+            ("chat.postMessage", True, False),
+        ):
+            killed: list[str] = []
+
+            def kill(called: str, after: bool, method: str = method, done: bool = done, killed: list[str] = killed) -> None:
+                if (called, after) == (method, done) and not killed:
+                    killed.append(called)
+                    life.kill()
+
+            slack.hook = kill
+            slack.plan["chat.startStream"].extend([] if streams else [Fault("error", error="feature_not_enabled")])
+            ts = slack.post("C1", "UANN", ASKED)
+            asked = {("C1", ts): 1}
+            await until(lambda asked=asked: not unanswered(slack, asked, expected), 30)  # type: ignore[misc]
+            await asyncio.sleep(0.3)
+            assert killed == [method]
+            [answer] = slack.answers("C1", ts)
+            assert answer.shown == expected
+            slack.hook = lambda method, done: None
 
 
 def ask(slack: FakeSlack, chance: random.Random, asked: dict[tuple[str, str], int]) -> None:
