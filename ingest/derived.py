@@ -8,19 +8,32 @@ import shutil
 import threading
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from ingest.embedder import Vectors
 from ingest.keywords import KeywordIndex, inverse_frequency
 from ingest.manifest import NAME, Artifact, Manifest, check, hash_file, sync_folder
 from ingest.store import Store
 from ingest.types import Chunk
-from ingest.vectors import VectorIndex
+from ingest.vectors import Ids, VectorIndex
 
 _GENERATION = re.compile(r"(?:vectors|keywords)-(\d{6,})")
 _LONGEST_HEADER = 2_000  # characters
 _NO_ARTIFACT = Artifact("", {}, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Only:
+    """The chunks that a search may find: their ids, rising."""
+
+    ids: Ids
+
+    def __contains__(self, chunk_id: object) -> bool:
+        at = int(np.searchsorted(self.ids, chunk_id))  # type: ignore[call-overload]
+        return at < len(self.ids) and bool(self.ids[at] == chunk_id)
 
 
 class Derived:
@@ -49,19 +62,20 @@ class Derived:
 
     # --- searching
 
-    def dense(self, vector: Vectors, k: int) -> list[tuple[int, float]]:
-        """The `k` nearest chunks to a unit vector as (chunk id, cosine), best first."""
+    def dense(self, vector: Vectors, k: int, only: Only | None = None) -> list[tuple[int, float]]:
+        """The `k` nearest chunks to a unit vector as (chunk id, cosine), best first; `only` among those."""
+        among = None if only is None else only.ids
         with self._lock:
-            removed, recent = self._removed, self._recent_vectors.search(vector, k, self._removed)
-        return _best(self._vectors.search(vector, k, removed) + recent, k)
+            removed, recent = self._removed, self._recent_vectors.search(vector, k, self._removed, among)
+        return _best(self._vectors.search(vector, k, removed, among) + recent, k)
 
-    def keyword(self, query: str, k: int) -> list[tuple[int, float]]:
-        """The `k` best chunks by BM25 as (chunk id, score), best first."""
+    def keyword(self, query: str, k: int, only: Only | None = None) -> list[tuple[int, float]]:
+        """The `k` best chunks by BM25 as (chunk id, score), best first; `only` among those."""
         with self._lock:
             removed, recent = self._removed, []
             if len(self._recent_keywords):
-                recent = self._recent_keywords.search(query, k, removed, self.idf(self.terms(query)))
-        return _best(self._keywords.search(query, k, removed) + recent, k)
+                recent = self._recent_keywords.search(query, k, removed, self.idf(self.terms(query)), only)
+        return _best(self._keywords.search(query, k, removed, only=only) + recent, k)
 
     def terms(self, text: str) -> list[str]:
         """The terms that BM25 knows a text by."""

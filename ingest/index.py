@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from ingest.derived import Derived
+import numpy as np
+
+from ingest.derived import Derived, Only
 from ingest.embedder import Embedded, Embedder, Vectors, load_embedder
 from ingest.errors import EmbedderMismatch, IndexDamaged, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
 from ingest.fuse import fuse
@@ -22,8 +24,8 @@ from ingest.manifest import NAME as MANIFEST
 from ingest.manifest import Manifest, check, hash_file, sync_folder
 from ingest.settings import IngestSettings
 from ingest.store import Store
-from ingest.types import Chunk, Document, DocumentInfo, Hit, LedgerEntry, Mode, Quarantined
-from ingest.vectors import device
+from ingest.types import Allowed, Chunk, Document, DocumentInfo, Hit, LedgerEntry, Mode, Quarantined
+from ingest.vectors import Ids, device
 
 STORE = "store.sqlite3"
 FILES = "files"
@@ -31,6 +33,7 @@ UPLOAD = "upload:"
 """How the source of a document begins that came as bytes."""
 _HELD = "held-"
 _DEPTH = 100  # candidates that each of the two searches gives to the fusion
+_KEPT = 16  # answers to who may read what that are kept
 _TRIES = 5  # searches of an index that another process changes just then
 # Below this size the published files are written anew after each run (a second or two); above it, when a twentieth
 # has changed: until then what is new is searched from small indexes beside them.
@@ -55,7 +58,9 @@ class Index:
         self.notes: list[str] = list(derived.notes)
         self._store, self._derived, self._lock = store, derived, lock
         self._embedder, self._precision = embedder, precision
-        self._loading, self._refreshing = threading.Lock(), threading.Lock()
+        self._loading, self._refreshing, self._choosing = threading.Lock(), threading.Lock(), threading.Lock()
+        self._owners: tuple[int, Ids, list[str]] = (-1, np.zeros(0, np.int64), [])
+        self._chosen: dict[Allowed, Only | None] = {}
 
     @classmethod
     def open(
@@ -177,32 +182,72 @@ class Index:
         vector: Vectors = self.embedder.embed_queries([query])[0]
         return vector
 
-    def search(self, query: str, k: int = 5, mode: Mode = "hybrid", *, vector: Vectors | None = None) -> list[Hit]:
-        """The `k` chunks that fit a question best. `vector` is the question's, if it is embedded already."""
+    def search(
+        self,
+        query: str,
+        k: int = 5,
+        mode: Mode = "hybrid",
+        *,
+        vector: Vectors | None = None,
+        allowed: Allowed | None = None,
+    ) -> list[Hit]:
+        """The `k` chunks that fit a question best. `vector` is the question's, if it is embedded already.
+
+        Only documents that are `allowed` are searched (None: all): the others take no place among the best.
+        """
         for _ in range(_TRIES):
             self.refresh()
-            hits, gone = self._search(query, k, mode, vector)
+            hits, gone = self._search(query, k, mode, vector, allowed)
             if not gone:
                 break
         return hits
 
-    def _search(self, query: str, k: int, mode: Mode, vector: Vectors | None) -> tuple[list[Hit], bool]:
+    def _search(
+        self, query: str, k: int, mode: Mode, vector: Vectors | None, allowed: Allowed | None
+    ) -> tuple[list[Hit], bool]:
         """The hits, and whether a chunk among the best was replaced or removed between ranking and reading."""
         derived = self._derived
+        only = self._only(allowed) if allowed else None
         depth = max(_DEPTH, k)
         dense: list[tuple[int, float]] = []
         keyword: list[tuple[int, float]] = []
         if mode != "keyword" and query.strip():
             if vector is None or vector.shape[-1] != self.dimension:  # embedded before all was embedded anew
                 vector = self.embed_query(query)
-            dense = derived.dense(vector, depth)
+            dense = derived.dense(vector, depth, only)
         if mode != "dense":
-            keyword = derived.keyword(query, depth)
+            keyword = derived.keyword(query, depth, only)
         ranked = fuse(dense, keyword) if mode == "hybrid" else dense + keyword
-        return self._hits(ranked, dict(dense), dict(keyword), k)
+        return self._hits(ranked, dict(dense), dict(keyword), k, allowed)
+
+    def _only(self, allowed: Allowed) -> Only | None:
+        """The chunks of the documents that are allowed (None: all are); the last few are kept while nothing changes."""
+        with self._choosing:
+            version = self._store.version
+            if self._owners[0] != version:
+                with self._store.snapshot():
+                    version, rows = self._store.version, self._store.owners()
+                ids = np.fromiter((i for i, _ in rows), np.int64, len(rows))
+                self._owners, self._chosen = (version, ids, [owner for _, owner in rows]), {}
+            if allowed not in self._chosen:
+                documents = self._store.documents()
+                may = {info.document_id for info in documents if allowed(info)}
+                _, ids, owners = self._owners
+                kept = None
+                if len(may) < len(documents):
+                    kept = Only(ids[np.fromiter((owner in may for owner in owners), np.bool_, len(owners))])
+                if len(self._chosen) >= _KEPT:
+                    self._chosen.pop(next(iter(self._chosen)))
+                self._chosen[allowed] = kept
+            return self._chosen[allowed]
 
     def _hits(
-        self, ranked: Sequence[tuple[int, float]], dense: dict[int, float], keyword: dict[int, float], k: int
+        self,
+        ranked: Sequence[tuple[int, float]],
+        dense: dict[int, float],
+        keyword: dict[int, float],
+        k: int,
+        allowed: Allowed | None,
     ) -> tuple[list[Hit], bool]:
         hits: list[Hit] = []
         documents: dict[str, DocumentInfo] = {}
@@ -217,6 +262,8 @@ class Index:
             for i, score in some:
                 if i in found and len(hits) < k:
                     owner, chunk = found[i]
+                    if allowed and not allowed(documents[owner]):  # it has changed hands since the chunks were chosen
+                        continue
                     hits.append(Hit(documents[owner], chunk, score, dense.get(i), keyword.get(i)))
             if len(hits) == k:
                 break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -100,22 +100,33 @@ class KeywordIndex:
         return int(self._searcher.doc_freq(TEXT, term))
 
     def search(
-        self, query: str, k: int, without: Collection[int] = (), idf: Mapping[str, float] | None = None
+        self,
+        query: str,
+        k: int,
+        without: Collection[int] = (),
+        idf: Mapping[str, float] | None = None,
+        only: Container[int] | None = None,
     ) -> list[tuple[int, float]]:
         """The `k` best as (id, BM25 score), best first, passing over `without`. A query without words finds nothing.
 
         `idf`, of each term, takes the place of this index's own, so that its scores compare with those of a larger one.
+        `only` are the ids among which the `k` best are looked for; None: all.
         """
         terms = list(dict.fromkeys(self.terms(query)))[:_MAX_TERMS]
         wanted = min(len(self), k + len(without))
         if not terms or not wanted:
             return []
-        clauses = [(tantivy.Occur.Should, self._clause(term, idf)) for term in terms]
+        boolean = tantivy.Query.boolean_query([(tantivy.Occur.Should, self._clause(term, idf)) for term in terms])
         searcher = self._searcher
-        found = searcher.search(tantivy.Query.boolean_query(clauses), wanted, count=False).hits
-        ids = searcher.fast_field_values(ID, [address for _, address in found])
-        pairs = [(int(i), float(score)) for i, (score, _) in zip(ids, found, strict=True) if i is not None]
-        return [(i, score) for i, score in pairs if i not in without][:k]
+        while True:
+            found = searcher.search(boolean, wanted, count=False).hits
+            ids = searcher.fast_field_values(ID, [address for _, address in found])
+            pairs = [(int(i), float(score)) for i, (score, _) in zip(ids, found, strict=True) if i is not None]
+            best = [(i, score) for i, score in pairs if i not in without and (only is None or i in only)][:k]
+            # tantivy can't be told where to look: more are asked for until there are enough, or no more.
+            if only is None or len(best) == k or len(found) < wanted or wanted == len(self):
+                return best
+            wanted = min(len(self), 4 * wanted)
 
     def _clause(self, term: str, idf: Mapping[str, float] | None) -> tantivy.Query:
         query = tantivy.Query.term_query(self._schema, TEXT, term, "freq")

@@ -219,6 +219,10 @@ class Store:
                 found[int(row[0])] = str(row[1]), self._chunk(row)
         return found
 
+    def owners(self) -> list[tuple[int, str]]:
+        """(chunk id, document id) of every chunk, in order of chunk id."""
+        return [(int(row[0]), str(row[1])) for row in self._rows("SELECT id, document_id FROM chunks ORDER BY id")]
+
     def chunks_of(self, document_id: str) -> list[Chunk]:
         """All chunks of a document, in reading order."""
         rows = self._rows(

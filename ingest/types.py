@@ -5,8 +5,9 @@ Every offset is in characters (Unicode code points) into the document's own text
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ingest.inspect import Finding
 
@@ -127,6 +128,10 @@ class DocumentInfo:
     sha256: str
     added_at: str
     masked: bool = False
+
+
+Allowed: TypeAlias = Callable[[DocumentInfo], bool]
+"""Says whether a document may be found. One that is equal to another must say the same of every document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class VectorIndex:
         self._index: faiss_module.Index = faiss.IndexFlatIP(dimension)
         self._owner: object = None
         self._on_gpu = False
+        self._beside: Any = None
         self._alone = threading.Lock()
 
     @classmethod
@@ -80,8 +81,15 @@ class VectorIndex:
         moved._ids, moved._index, moved._on_gpu = self._ids, faiss.index_cpu_to_all_gpus(self._index), True
         return moved
 
-    def search(self, vector: Vectors, k: int, without: Collection[int] = ()) -> list[tuple[int, float]]:
-        """The `k` nearest to one vector (shape (dimension,)) as (id, cosine), best first, passing over `without`."""
+    def search(
+        self, vector: Vectors, k: int, without: Collection[int] = (), only: Ids | None = None
+    ) -> list[tuple[int, float]]:
+        """The `k` nearest to one vector (shape (dimension,)) as (id, cosine), best first, passing over `without`.
+
+        `only` are the ids (rising) among which the `k` nearest are looked for; None: all.
+        """
+        if only is not None:
+            return self._search_among(vector, k, without, only)
         wanted = min(len(self), k + len(without), _MOST_ON_GPU if self._on_gpu else len(self))
         if not wanted:
             return []
@@ -90,6 +98,23 @@ class VectorIndex:
         ids = self._ids[rows[0]]
         found = zip(ids.tolist(), scores[0].tolist(), strict=True)
         return [(i, score) for i, score in found if i not in without][:k]
+
+    def _search_among(self, vector: Vectors, k: int, without: Collection[int], only: Ids) -> list[tuple[int, float]]:
+        rows = np.flatnonzero(np.isin(self._ids, only, assume_unique=True))
+        if without:
+            rows = rows[~np.isin(self._ids[rows], np.fromiter(without, np.int64, len(without)))]
+        if not len(rows) or not k:
+            return []
+        faiss = load_faiss()
+        flat: Any = self._index
+        if self._on_gpu:  # FAISS's GPU indexes can't be told where to look: a copy in memory can
+            with self._alone:
+                self._beside = flat = self._beside or faiss.index_gpu_to_cpu(self._index)
+        bits = np.zeros(len(self), np.bool_)
+        bits[rows] = True
+        chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little")))
+        scores, found = flat.search(vector.reshape(1, -1), min(k, len(rows)), params=chosen)
+        return list(zip(self._ids[found[0]].tolist(), scores[0].tolist(), strict=True))
 
     def save(self, path: Path) -> None:
         """Write the index, ids included, as one FAISS file."""

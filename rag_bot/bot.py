@@ -19,7 +19,7 @@ from ingest.index import Index
 from ingest.parsers.builder import clean
 from ingest.pipeline import Pipeline
 from ingest.sentences import units
-from ingest.types import Hit, LedgerEntry, Mode
+from ingest.types import Allowed, Hit, LedgerEntry, Mode
 from rag_bot.answer import Answerer, Brief
 from rag_bot.budget import Budget
 from rag_bot.cite import cite
@@ -34,6 +34,7 @@ from rag_bot.memory import Memory
 from rag_bot.observe import Trace
 from rag_bot.rails import Rails
 from rag_bot.rails.masking import Masking
+from rag_bot.readers import Readers
 from rag_bot.retrieve import Retriever
 from rag_bot.rewrite import Rewriter
 from rag_bot.settings import Settings
@@ -92,6 +93,7 @@ class Parts:
     masking: Masking | None
     llms: Sequence[LLM]
     open_writer: Callable[[], Pipeline]
+    readers: Readers
 
 
 @dataclass(slots=True)
@@ -106,6 +108,7 @@ class _Draft:
     turns: Sequence[Turn]
     standalone: Standalone
     model: str
+    allowed: Allowed
     hits: Sequence[Hit] = ()
     evidence: Sequence[Evidence] = ()
     confidence: float = 0.0
@@ -176,24 +179,47 @@ class Bot:
         """`quote`, or the LLM's name."""
         return self._opened().answerer.name
 
-    async def answer(self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None) -> Answer:
+    @property
+    def readers(self) -> Readers:
+        """Who may read what."""
+        return self._opened().readers
+
+    @property
+    def everyone(self) -> Allowed:
+        """What anybody may read: what is shown where nobody knows who asks."""
+        return self._opened().readers.everyone()
+
+    async def answer(
+        self,
+        question: str,
+        conversation_id: str | None = None,
+        *,
+        turns: Sequence[Turn] | None = None,
+        allowed: Allowed | None = None,
+    ) -> Answer:
         """The whole answer: what `stream` yields last."""
-        async with aclosing(self.stream(question, conversation_id, turns=turns)) as events:
+        async with aclosing(self.stream(question, conversation_id, turns=turns, allowed=allowed)) as events:
             async for event in events:
                 if isinstance(event, DoneEvent):
                     return event.answer
         raise RuntimeError("the stream ended without an answer")
 
     async def stream(
-        self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None
+        self,
+        question: str,
+        conversation_id: str | None = None,
+        *,
+        turns: Sequence[Turn] | None = None,
+        allowed: Allowed | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The events of an answer as they happen; the last is DoneEvent. Closing the stream stops the work.
 
-        `turns` is a conversation that the caller keeps: nothing is stored then. Raises BadQuestion or NotFound before
-        the first event.
+        `turns` is a conversation that the caller keeps: nothing is stored then. `allowed` says which documents the
+        answer, and a refusal's nearest sections, may come from; None: those that everyone may read. Raises BadQuestion
+        or NotFound before the first event.
         """
         parts = self._opened()
-        draft = await self._begin(parts, question, conversation_id, turns)
+        draft = await self._begin(parts, question, conversation_id, turns, allowed or self.everyone)
         try:
             async with aclosing(self._story(parts, draft, keep=turns is None)) as events:
                 async for event in events:
@@ -234,7 +260,7 @@ class Bot:
             yield StatusEvent("search")
             with trace.step("search"):
                 draft.hits = await self._in_thread(
-                    self._found, parts, draft.standalone.text, self.settings.passages, "hybrid", vector
+                    lambda: self._found(parts, draft.standalone.text, self.settings.passages, draft.allowed, vector=vector)
                 )
             await self._screen(parts, draft)
         if draft.refused:
@@ -264,9 +290,11 @@ class Bot:
             yield BlockedEvent(blocked)
         yield DoneEvent(await self._finish(parts, draft, keep=keep, blocked=blocked))
 
-    async def search(self, query: str, k: int, mode: Mode = "hybrid") -> list[Hit]:
-        """The passages that fit a query, without an answer."""
-        return await self._in_thread(self._found, self._opened(), clean(query), k, mode, None)
+    async def search(self, query: str, k: int, mode: Mode = "hybrid", *, allowed: Allowed | None = None) -> list[Hit]:
+        """The passages that fit a query, without an answer; of documents that are `allowed` (None: to everyone)."""
+        parts = self._opened()
+        may = allowed or self.everyone
+        return await self._in_thread(lambda: self._found(parts, clean(query), k, may, mode))
 
     async def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
         """The characters from `start` to `end` of a document's text, as readers may see it. Raises DocumentNotFound."""
@@ -288,7 +316,9 @@ class Bot:
 
     # --- the parts of the story
 
-    async def _begin(self, parts: Parts, question: str, conversation_id: str | None, turns: Sequence[Turn] | None) -> _Draft:
+    async def _begin(
+        self, parts: Parts, question: str, conversation_id: str | None, turns: Sequence[Turn] | None, allowed: Allowed
+    ) -> _Draft:
         question = clean(question).strip()
         if not question:
             raise BadQuestion("The question is empty.", "Send some text.")
@@ -305,7 +335,7 @@ class Bot:
         turns = [replace(turn, question=turn.question[:limit]) for turn in turns[-_TURNS:]]
         new, alone = conversation_id is None, Standalone(question, question)
         conversation_id = conversation_id or secrets.token_urlsafe(12)
-        return _Draft(question, conversation_id, new, trace, budget, turns, alone, parts.answerer.name)
+        return _Draft(question, conversation_id, new, trace, budget, turns, alone, parts.answerer.name, allowed)
 
     async def _asked(self, parts: Parts, draft: _Draft, question: str) -> Vectors:
         """The question's vector, once the rails have seen it: what they refuse stands in `draft.refused`, what they mask is
@@ -343,8 +373,10 @@ class Bot:
             )
 
     @staticmethod
-    def _found(parts: Parts, query: str, k: int, mode: Mode, vector: Vectors | None) -> list[Hit]:
-        hits = parts.retrieve(query, k, mode, vector=vector)
+    def _found(
+        parts: Parts, query: str, k: int, allowed: Allowed, mode: Mode = "hybrid", vector: Vectors | None = None
+    ) -> list[Hit]:
+        hits = parts.retrieve(query, k, mode, vector=vector, allowed=allowed)
         return parts.masking.hits(hits) if parts.masking else hits
 
     @staticmethod
@@ -446,7 +478,8 @@ class Bot:
 
     def _refusal(self, parts: Parts, draft: _Draft) -> str:
         """An honest refusal that names the nearest sections, each with a mark that leads there."""
-        if not parts.index.counts()[0]:
+        found = draft.hits and parts.index.counts()[0]
+        if not found and not any(draft.allowed(info) for info in parts.index.documents()):
             return NOTHING_THERE
         places: dict[str, str] = {}
         for hit in draft.hits:

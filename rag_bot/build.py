@@ -28,6 +28,7 @@ from rag_bot.memory import Memory
 from rag_bot.prompt import CANARY, PROMPTS
 from rag_bot.rails import NoRails, Rails
 from rag_bot.rails.masking import Masking
+from rag_bot.readers import Readers
 from rag_bot.retrieve import QueryEmbedder, Retriever
 from rag_bot.rewrite import ByLLM, ByRules
 from rag_bot.settings import Settings
@@ -44,7 +45,7 @@ def build_bot(settings: Settings, *, create: bool = False) -> Bot:
 def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     """Open the index and load the embedder. Raises IngestError or BotError."""
     check_settings(settings)  # before anything is opened: a wrong setting leaves nothing behind
-    memory = Memory(settings.state_url)
+    memory, readers = Memory(settings.state_url), Readers(settings.readers)
     index = _open_index(settings, create=create)
     for note in index.notes:
         _log.warning("%s", note)
@@ -87,6 +88,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
         masking=masking,
         llms=(*llms, *judges, *guards),
         open_writer=open_writer,
+        readers=readers,
     )
 
 
@@ -103,6 +105,7 @@ def check_settings(settings: Settings) -> None:
         )
     if settings.rails_self_check and not (settings.rails_llm or parse_llms(settings.llm)):
         raise BadSetting("RAG_BOT_RAILS_SELF_CHECK needs an LLM.", "Set RAG_BOT_RAILS_LLM or RAG_BOT_LLM.")
+    Readers(settings.readers)
     Confidence(Calibration.load(), settings.max_wrong)
     if len(parse_llms(settings.judge)) > 1:
         raise BadSetting("RAG_BOT_JUDGE names more than one LLM.", "Name the one that is to judge.")

@@ -14,6 +14,7 @@ from ingest import console
 from ingest.errors import IngestError
 from rag_bot import compare_cli, eval_cli, gaps_cli, models_cli, rails_cli
 from rag_bot.errors import BadQuestion, BotError
+from rag_bot.slack import cli as slack_cli
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,6 +36,7 @@ app.add_typer(rails_cli.app, name="rails")
 app.add_typer(eval_cli.app, name="eval")
 app.command()(compare_cli.compare)
 app.command()(gaps_cli.gaps)
+app.add_typer(slack_cli.app, name="slack")
 
 IndexOption = Annotated[
     Path | None,

@@ -175,7 +175,7 @@ class Memory:
             .order_by(columns.position.desc())
             .limit(limit)
         )
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             _find(connection, conversation_id)
             rows = connection.execute(newest).all()
         return [
@@ -202,7 +202,7 @@ class Memory:
         query = sa.select(_conversations).order_by(columns.updated_at.desc(), columns.id).limit(limit)
         if before is not None:
             query = query.where(columns.updated_at < before)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return [_conversation(row) for row in connection.execute(query)]
 
     def conversation(self, conversation_id: str) -> SavedConversation:
@@ -213,7 +213,7 @@ class Memory:
             .where(_turns.c.conversation_id == conversation_id)
             .order_by(_turns.c.position)
         )
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             found = _find(connection, conversation_id)
             rows = connection.execute(query).all()
         return SavedConversation(found, tuple(SavedTurn(row.asked, row.answer_object, row.at, row.thumb) for row in rows))
@@ -229,20 +229,20 @@ class Memory:
         )
         if since is not None:
             query = query.where(columns.at >= since.astimezone(UTC).isoformat(timespec="microseconds"))
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(query).all()
         return [SavedTurn(row.asked, row.answer_object, row.at, row.thumb) for row in reversed(rows)]
 
     def rename(self, conversation_id: str, title: str) -> Conversation:
         """Give a conversation another title. Raises `NotFound`."""
-        change = sa.update(_conversations).where(_conversations.c.id == conversation_id).values(title=_plain(title))
-        with self._transaction() as connection:
+        change = sa.update(_conversations).where(_conversations.c.id == conversation_id).values(title=plain(title))
+        with self.transaction() as connection:
             connection.execute(change)
             return _find(connection, conversation_id)
 
     def delete(self, conversation_id: str) -> None:
         """Forget a conversation with its turns and their feedback. Raises `NotFound`."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if not connection.execute(sa.delete(_conversations).where(_conversations.c.id == conversation_id)).rowcount:
                 raise _unknown(conversation_id)
 
@@ -250,11 +250,11 @@ class Memory:
         """Keep what a person says of an answer; the last word counts. Raises `NotFound`."""
         values = {
             "thumb": thumb,
-            "reason": _plain(reason) if reason is not None else None,
-            "right_source": _plain(right_source) if right_source is not None else None,
-            "at": _now(),
+            "reason": plain(reason) if reason is not None else None,
+            "right_source": plain(right_source) if right_source is not None else None,
+            "at": now(),
         }
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             # Deleting and writing in one transaction that first locks the answer's row: two thumbs at once don't collide.
             locked = sa.update(_turns).where(_turns.c.answer_id == answer_id).values(answer_id=answer_id)
             if not connection.execute(locked).rowcount:
@@ -264,7 +264,7 @@ class Memory:
 
     def spent(self, answer_id: str, by_model: Mapping[str, Usage], conversation_id: str = "", key: str = "") -> None:
         """Keep what each LLM took for an answer. `conversation_id` is empty where the caller keeps the conversation."""
-        at = _now()
+        at = now()
         place = {"at": at, "day": at[:10], "answer_id": answer_id, "conversation_id": conversation_id, "key": key}
         rows = [
             {
@@ -277,7 +277,7 @@ class Memory:
             for model, usage in by_model.items()
         ]
         if rows:
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 connection.execute(sa.insert(_usage), rows)
 
     def usage(self, by: UsageBy = "day", since: date | None = None) -> list[Spending]:
@@ -292,7 +292,7 @@ class Memory:
         query = query.order_by(name) if by == "day" else query.order_by(cost.desc(), completion.desc(), name)
         if since is not None:
             query = query.where(columns.day >= since.isoformat())
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return [Spending(*row) for row in connection.execute(query)]
 
     def close(self) -> None:
@@ -300,9 +300,9 @@ class Memory:
         self._engine.dispose()
 
     def _save(self, asked: str, answer: Answer, new: bool) -> None:
-        at, asked = _now(), _plain(asked)
+        at, asked = now(), plain(asked)
         key = answer.conversation_id
-        with self._transaction(translate=False) as connection:
+        with self.transaction(translate=False) as connection:
             # The update comes first because it locks: turns of one conversation are then numbered one after another.
             touched = sa.update(_conversations).where(_conversations.c.id == key).values(updated_at=at)
             if not connection.execute(touched).rowcount:
@@ -318,8 +318,8 @@ class Memory:
                     position=0 if position is None else position + 1,
                     answer_id=answer.answer_id,
                     asked=asked,
-                    standalone=_plain(answer.question),
-                    answer=_plain(answer.answer),
+                    standalone=plain(answer.question),
+                    answer=plain(answer.answer),
                     abstained=answer.abstained,
                     answer_object=answer.as_dict(),
                     at=at,
@@ -339,7 +339,9 @@ class Memory:
                 )
 
     @contextmanager
-    def _transaction(self, *, translate: bool = True) -> Iterator[sa.Connection]:
+    def transaction(self, *, translate: bool = True) -> Iterator[sa.Connection]:
+        """One transaction on the database, also for tables that others keep there. Without `translate` an IntegrityError
+        comes as it is; all else is a StateError."""
         self.open()
         with self._translated(keep=() if translate else (IntegrityError,)), self._engine.begin() as connection:
             yield connection
@@ -410,10 +412,11 @@ def _title(asked: str) -> str:
     return (room[:cut] if cut > 0 else room[:-1]) + "…"
 
 
-def _plain(text: str) -> str:
-    """Without NUL, which PostgreSQL does not take, and without halves of surrogate pairs, which no UTF-8 has."""
+def plain(text: str) -> str:
+    """A text as every database takes it: without NUL, which PostgreSQL does not take, and halves of surrogate pairs."""
     return text.replace("\x00", "").encode("utf-8", "ignore").decode()
 
 
-def _now() -> str:
+def now() -> str:
+    """ISO 8601 in UTC with microseconds: as text such times sort by time."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from ingest.index import Index
-from ingest.types import Hit, Mode
+from ingest.types import Allowed, Hit, Mode
 from rag_bot.errors import Busy
 
 if TYPE_CHECKING:
@@ -73,8 +73,18 @@ class Retriever:
     def __init__(self, index: Index, embed: QueryEmbedder) -> None:
         self._index, self.embed = index, embed
 
-    def __call__(self, question: str, k: int, mode: Mode = "hybrid", *, vector: Vectors | None = None) -> list[Hit]:
-        """The `k` passages that fit the question best, best first; `vector` is the question's if it is there already."""
+    def __call__(
+        self,
+        question: str,
+        k: int,
+        mode: Mode = "hybrid",
+        *,
+        vector: Vectors | None = None,
+        allowed: Allowed | None = None,
+    ) -> list[Hit]:
+        """The `k` passages that fit the question best, best first; `vector` is the question's if it is there already.
+
+        Only documents that are `allowed` are searched; None: all."""
         if vector is None and mode != "keyword" and question.strip():
             vector = self.embed(question)
-        return self._index.search(question, k, mode, vector=vector)
+        return self._index.search(question, k, mode, vector=vector, allowed=allowed)

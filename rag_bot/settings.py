@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from ingest.settings import MIB, IngestSettings
 
@@ -129,6 +129,44 @@ class Settings(IngestSettings):
     shutdown_seconds: float = Field(
         default=5.0, gt=0, description="How long open streams may take to end when the service stops."
     )
+
+    readers: Path | None = Field(
+        default=None,
+        description="A TOML file that says who may read which documents (docs/slack.md); none: everything is public.",
+    )
+    public_url: str = Field(
+        default="", description="Address under which people reach the chat page; links in other programs lead there."
+    )
+    slack_bot_token: SecretStr | None = Field(default=None, description="Slack's bot token (`xoxb-…`).")
+    slack_app_token: SecretStr | None = Field(
+        default=None, description="Slack's app-level token (`xapp-…`), for Socket Mode: `rag-bot slack`."
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, description="Slack's signing secret; with it `rag-bot serve` takes Slack's requests at `/slack/events`."
+    )
+    slack_config_token: SecretStr | None = Field(
+        default=None,
+        description="Slack's configuration token (`xoxe…`): with it `rag-bot slack check` can see which events are missing.",
+    )
+    slack_url: str = Field(default="https://slack.com/api/", description="Address of Slack's Web API.")
+    slack_admins: str = Field(
+        default="",
+        description="Slack user ids, parted by commas, that may change settings beside the workspace's admins.",
+    )
+    slack_helpers: str = Field(
+        default="", description="Id of the Slack user group (`S…`) that is called in when a question is given to a person."
+    )
+    slack_concurrent: int = Field(default=16, ge=1, le=256, description="Slack questions answered at once by one process.")
+    slack_lease_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long a question stays with a process that says nothing; after that another takes it over.",
+    )
+
+    @field_validator("slack_bot_token", "slack_app_token", "slack_signing_secret", "slack_config_token", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return value if str(value or "").strip() else None
 
     @property
     def state_url(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import typer.main
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from ingest.cli import app as ingest_app
@@ -103,7 +104,15 @@ def _value(field: FieldInfo) -> str:
 
 
 def _kind(annotation: Any) -> str:
-    names = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path", type(None): "nothing"}
+    names = {
+        SecretStr: "text, kept secret",
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "`true` or `false`",
+        Path: "path",
+        type(None): "nothing",
+    }
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(annotation))
     if get_origin(annotation) in (Union, types.UnionType):

@@ -72,6 +72,7 @@ COMMAND_LINES = (
     "rag_bot.eval_cli",
     "rag_bot.compare_cli",
     "rag_bot.gaps_cli",
+    "rag_bot.slack.cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
 HOMES: dict[str, tuple[str, ...]] = {
@@ -86,9 +87,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "docx": ("ingest.parsers.docx",),
     "lxml": ("ingest.parsers.docx",),
     "selectolax": ("ingest.parsers.html", "ingest.parsers.markdown"),
-    "markdown_it": ("ingest.parsers.markdown",),
+    "markdown_it": ("ingest.parsers.markdown", "rag_bot.slack.markdown"),
     "charset_normalizer": ("ingest.parsers.encoding",),
-    "sqlalchemy": ("rag_bot.memory",),
+    "sqlalchemy": ("rag_bot.memory", "rag_bot.chat_state"),
     "fastapi": ("rag_bot.api",),
     "starlette": ("rag_bot.api",),
     "uvicorn": ("rag_bot.api",),
@@ -111,6 +112,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "rouge_score": ("rag_bot.eval.metrics",),
     "sacrebleu": ("rag_bot.eval.metrics",),
     "sklearn": ("rag_bot.eval.gaps",),
+    "slack_bolt": ("rag_bot.slack",),
+    "slack_sdk": ("rag_bot.slack",),
+    "aiohttp": ("rag_bot.slack",),
 }
 
 # What `--help` must not wait for.

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from rag_bot.api import chat, conversations, documents, health, openai, problems, reference
+from rag_bot.api import chat, conversations, documents, health, openai, problems, reference, slack
 from rag_bot.api.limits import Limits
 from rag_bot.api.metrics import CountRequests
 from rag_bot.api.security import Security
@@ -47,7 +47,8 @@ def create_app(bot: Bot, hosts: frozenset[str] | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.open()
         try:
-            yield
+            async with slack.mounted(app, bot):
+                yield
         finally:
             await service.close()
 

@@ -11,11 +11,11 @@ from fastapi import APIRouter, File, Query, UploadFile
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from ingest.errors import TooLarge
+from ingest.errors import DocumentNotFound, TooLarge
 from ingest.types import DocumentInfo, LedgerEntry
 from rag_bot.api.problems import Problem
 from rag_bot.api.schemas import PROBLEM, Documents
-from rag_bot.api.service import ReadyService
+from rag_bot.api.service import ReadyService, Service
 
 router = APIRouter(tags=["Documents"], responses=PROBLEM)
 
@@ -56,13 +56,14 @@ async def upload(file: Annotated[UploadFile, File(description="The document.")],
 @router.get("/v1/documents", response_model=Documents)
 def documents(service: ReadyService) -> Response:
     """Every document of the index."""
-    return JSONResponse({"documents": [asdict(info) for info in service.bot.index.documents()]})
+    may = service.bot.everyone
+    return JSONResponse({"documents": [asdict(info) for info in service.bot.index.documents() if may(info)]})
 
 
 @router.get("/v1/documents/{document_id}", response_model=DocumentInfo)
 def document(document_id: str, service: ReadyService) -> Response:
     """One document, without its text."""
-    return JSONResponse(asdict(service.bot.index.document(document_id)))
+    return JSONResponse(asdict(_found(service, document_id)))
 
 
 @router.get(
@@ -80,6 +81,7 @@ async def text(
     if end is not None and start > end:
         message = f"{start} lies after end, which is {end}"
         raise RequestValidationError([{"type": "value_error", "loc": ("query", "start"), "msg": message, "input": start}])
+    _found(service, document_id)
     shown = await service.bot.text(document_id, start, end)
     return Response(shown.encode(), media_type="text/plain; charset=utf-8")
 
@@ -91,7 +93,7 @@ async def text(
 )
 async def original(document_id: str, service: ReadyService) -> Response:
     """The original file, for saving."""
-    info = service.bot.index.document(document_id)
+    info = _found(service, document_id)
     path = await service.bot.original(document_id)
     media_type = info.media_type if info.media_type in SAFE_TYPES else "application/octet-stream"
     # Given as a header, the type stays without a charset: the file is in whatever encoding its author used.
@@ -101,7 +103,16 @@ async def original(document_id: str, service: ReadyService) -> Response:
 @router.delete("/v1/documents/{document_id}", response_model=LedgerEntry)
 async def remove(document_id: str, service: ReadyService) -> Response:
     """Take a document out of the index. The original file stays where it is."""
+    _found(service, document_id)
     return JSONResponse(asdict(await service.bot.remove(document_id)))
+
+
+def _found(service: Service, document_id: str) -> DocumentInfo:
+    """A document that everyone may read: nobody here knows who asks. Raises DocumentNotFound for any other."""
+    info = service.bot.index.document(document_id)
+    if not service.bot.everyone(info):
+        raise DocumentNotFound(f"There is no document {document_id!r} in the index.", "GET /v1/documents shows what there is.")
+    return info
 
 
 def _refused(entry: LedgerEntry) -> Response:

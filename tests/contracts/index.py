@@ -8,7 +8,7 @@ import pytest
 
 from ingest.errors import DocumentNotFound, IndexReadOnly
 from ingest.index import Index, document_id
-from ingest.types import LedgerEntry, Mode
+from ingest.types import DocumentInfo, LedgerEntry, Mode
 from tests.ingest.support import TEXTS, assert_whole, fill, found, made, names, put
 
 Open = Callable[[bool], Index]
@@ -97,6 +97,38 @@ class IndexContract:
                 assert names(index) == ["leave.md", "rates.csv"]
                 index.publish()
             assert_whole(index)
+
+    @pytest.mark.parametrize("mode", ["hybrid", "dense", "keyword"])
+    def test_what_may_not_be_read_takes_no_place_among_the_best(self, opened: Open, mode: Mode) -> None:
+        def public(info: DocumentInfo) -> bool:
+            return not info.source.startswith("/secret/")
+
+        with opened(True) as index:
+            fill(index)
+            for published in (False, True):
+                for number in range(60):  # in all more than each search gives to the fusion, and every one fits better
+                    put(index, f"/secret/{published}{number}.txt", f"Dogs on Fridays in the office: dogs {number}")
+                if published:
+                    index.publish(force=True, whole=True)
+                    best = found(index.search("dogs on Fridays in the office", 100, mode))
+                    assert "pets.txt" not in [name for name, _ in best]
+                hits = index.search("dogs on Fridays in the office", 5, mode, allowed=public)
+                assert found(hits)[0][0] == "pets.txt"
+                assert all(public(hit.document) for hit in hits)
+                assert index.search("dogs", 5, mode, allowed=lambda _: False) == []
+            index.remove(PETS)
+            assert "pets.txt" not in [name for name, _ in found(index.search("dogs", 5, mode, allowed=public))]
+
+    def test_a_search_among_few_is_as_one_of_an_index_of_these_alone(self, opened: Open) -> None:
+        with opened(True) as index:
+            fill(index)
+            alone = index.search("night rate", 9, "dense")
+            for number in range(30):
+                put(index, f"/secret/{number}.txt", f"The night rate is {number} euros.")
+            index.publish(force=True)
+            among = index.search("night rate", 9, "dense", allowed=lambda info: info.source.startswith("/docs/"))
+            assert [hit.chunk.id for hit in among] == [hit.chunk.id for hit in alone]
+            assert [hit.dense for hit in among] == pytest.approx([hit.dense for hit in alone])
 
     def test_what_is_not_there_is_named(self, opened: Open) -> None:
         with opened(True) as index:

@@ -146,6 +146,21 @@ def test_a_mark_opens_the_source_at_the_exact_quote(service: Service, open_page:
     expect(mark).to_be_focused()
 
 
+def test_a_link_from_elsewhere_opens_the_passage(service: Service, open_page: OpenPage) -> None:
+    page = open_page()
+    ask(page, ABROAD)
+    citation = kept_answer(service, page)["citations"][0]
+    page.goto("about:blank")
+    page.goto(f"{service.url}/#d={citation['document_id']}&start={citation['start']}&end={citation['end']}")
+    highlighted = page.locator("#source mark")
+    expect(highlighted).to_be_in_viewport()
+    assert highlighted.evaluate("node => node.textContent") == citation["quote"]
+    page.goto("about:blank")
+    page.goto(f"{service.url}/#d=nowhere&start=1&end=2")
+    expect(page.get_by_text("This document is no longer in the index.")).to_be_visible()
+    expect(page.locator("#source")).to_be_hidden()
+
+
 def test_a_table_is_shown_as_a_table(open_page: OpenPage) -> None:
     page = open_page()
     ask(page, HOTEL)

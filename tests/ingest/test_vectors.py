@@ -84,6 +84,21 @@ def test_an_index_without_ids_is_refused(tmp_path: Path) -> None:
         VectorIndex.load(tmp_path / "vectors")
 
 
+def test_a_search_among_few_is_as_one_of_those_alone() -> None:
+    vectors = unit_vectors(500)
+    index = built(vectors)
+    for size in (0, 1, 37, 500):
+        only = np.sort(np.random.default_rng(size).choice(index._ids, size, replace=False))
+        chosen = np.isin(index._ids, only)
+        alone = VectorIndex.build(DIMENSION, [(only.tolist(), vectors[chosen])])
+        for query in unit_vectors(5, seed=1):
+            gone = {i for i, _ in alone.search(query, 3)}
+            for without in (set[int](), gone):
+                expected, found = alone.search(query, 10, without), index.search(query, 10, without, only)
+                assert [i for i, _ in found] == [i for i, _ in expected]
+                assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-6)
+
+
 def gpus() -> int:
     faiss = load_faiss()
     return int(faiss.get_num_gpus()) if hasattr(faiss, "get_num_gpus") else 0
@@ -101,6 +116,9 @@ def test_the_gpu_answers_as_the_cpu_does(tmp_path: Path) -> None:
     assert gpu is not cpu
     gone = {i for i, _ in cpu.search(vectors[1], 3_000)[::2]}  # more than a GPU gives at once
     for query in unit_vectors(20, seed=1):
+        some = np.sort(cpu._ids[::7])
+        among = gpu.search(query, 10, gone, some)
+        assert [i for i, _ in among] == [i for i, _ in cpu.search(query, 10, gone, some)]
         for k, without in ((10, set()), (10, gone)):
             expected, found = cpu.search(query, k, without), gpu.search(query, k, without)
             assert [i for i, _ in found] == [i for i, _ in expected]

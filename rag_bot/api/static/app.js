@@ -1,9 +1,9 @@
-// The chat page: what is asked, which conversation is open (`#c=…` in the address), and the parts around it.
+// The chat page: what is asked, which conversation or passage is open (`#c=…`, `#d=…` in the address), and the parts around it.
 
-import { Problem, ask, conversations } from "./api.js";
+import { Problem, ask, conversations, documents } from "./api.js";
 import { Exchange } from "./answer.js";
 import { ConversationList } from "./conversations.js";
-import { announce, byId, count, el, icon, isNarrow, onWidthChange, silence } from "./dom.js";
+import { announce, byId, count, el, icon, isNarrow, onWidthChange, silence, toast } from "./dom.js";
 import { Documents } from "./documents.js";
 import { SourcePanel } from "./source.js";
 
@@ -134,6 +134,23 @@ const idInAddress = () => {
     return null;
   }
 };
+
+/** `#d=DOCUMENT&start=N&end=N`, as other programs link to a passage: the document is opened there. */
+async function openPlaceInAddress() {
+  const place = new URLSearchParams(location.hash.slice(1));
+  const id = place.get("d");
+  if (!id) return;
+  const [start, end] = [Number(place.get("start")) || 0, Number(place.get("end")) || 0];
+  const opener = byId("documents-open");
+  try {
+    const info = await documents.get(id);
+    if (end <= start) return panel.openDocument(info, opener);
+    const quote = await documents.text(id, start, end);
+    panel.openCitation({ ...info, start, end, quote, page: null, heading: [] }, opener);
+  } catch (problem) {
+    toast(problem.status === 404 ? "This document is no longer in the index." : problem.message);
+  }
+}
 
 function setTitle(title) {
   const shown = conversationId ? title || "Untitled conversation" : "New conversation";
@@ -307,7 +324,7 @@ document.addEventListener("keydown", (event) => {
 list.list.addEventListener("click", (event) => {
   if (event.target.closest("a")?.dataset.id === conversationId) closeSide();
 });
-window.addEventListener("hashchange", () => openConversation(idInAddress()));
+window.addEventListener("hashchange", () => openConversation(idInAddress()).then(openPlaceInAddress));
 dark.addEventListener("change", nameTheme);
 onWidthChange(closeSide);
 
@@ -316,4 +333,4 @@ layOut();
 drawWelcome();
 list.refresh();
 docs.refresh();
-openConversation(idInAddress());
+openConversation(idInAddress()).then(openPlaceInAddress);

@@ -25,6 +25,7 @@ from rag_bot.build import build_bot
 from rag_bot.confidence import FEATURES, Calibration
 from rag_bot.errors import BadQuestion
 from rag_bot.memory import Memory
+from rag_bot.readers import Readers
 from rag_bot.settings import Settings
 from rag_bot.types import (
     Answer,
@@ -117,6 +118,7 @@ class ToyBot:
         self.stopped = threading.Event()
         self.turns: list[Turn] = []
         self.spent: dict[str, Usage] = {}
+        self.everyone = Readers().everyone()
 
     async def start(self) -> None:
         self.starts += 1

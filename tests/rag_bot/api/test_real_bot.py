@@ -125,3 +125,16 @@ def test_the_official_client_streams_what_it_gets_whole(real_settings: Settings)
             assert said in words
             assert words == whole.choices[0].message.content == last.rag["answer"]
         client.close()
+
+
+def test_what_belongs_to_one_person_is_nowhere_to_be_seen(real: TestClient) -> None:
+    bot = real.app.state.service.bot  # type: ignore[attr-defined]
+    assert real.portal
+    entry = real.portal.call(bot.upload, "private/slack/T1/UANN/plan.txt", b"The blue rocket starts on Monday.")
+    assert entry.status == "added"
+    assert all("private" not in one["source"] for one in real.get("/v1/documents").json()["documents"])
+    for path in ("", "/text", "/file"):
+        assert real.get(f"/v1/documents/{entry.document_id}{path}").status_code == 404
+    assert real.delete(f"/v1/documents/{entry.document_id}").status_code == 404
+    hits = real.post("/v1/search", json={"query": "blue rocket"}).json()["hits"]
+    assert all("rocket" not in hit["text"] for hit in hits)

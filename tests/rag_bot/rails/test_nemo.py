@@ -253,7 +253,7 @@ async def test_no_memory_grows_with_the_checks() -> None:
         return len(gc.get_objects())
 
     before = await some(50)
-    assert (await some(rounds) - before) / rounds < 1  # objects a round; NeMo's own cache would keep hundreds
+    assert (await some(rounds) - before) / rounds < 5  # objects a round; NeMo's own cache would keep hundreds
 
 
 async def test_a_check_that_nobody_waits_for_ends() -> None:

@@ -1,0 +1,130 @@
+"""Who reads along decides what is answered: in no channel is anything quoted that one who sees it may not read."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from rag_bot.settings import Settings
+from tests.fakes.slack import OTHER_TEAM, FakeSlack, Fault
+from tests.rag_bot.slack.support import ASKED, AT, InSlack, in_slack, readers_file
+from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE
+
+RULES = '[people]\n"uann@example.com" = ["hr"]\n"UBOB" = ["hr"]\n[documents]\n"upload:leave.md" = ["hr"]\n'
+
+
+@pytest.fixture
+def ruled(home: Settings, tmp_path: Path) -> Settings:
+    return home.model_copy(update={"readers": readers_file(tmp_path, RULES)})
+
+
+async def asked(here: InSlack, channel: str, user: str = "UANN") -> str:
+    direct = here.slack.channels[channel].kind == "im"
+    ts = here.slack.post(channel, user, LEAVE if direct else ASKED)
+    await here.idle()
+    [answer] = here.slack.answers(channel, ts)
+    return answer.shown + answer.small_print
+
+
+async def test_a_closed_round_of_readers_is_answered(ruled: Settings, slack: FakeSlack) -> None:
+    async with in_slack(ruled, slack) as here:
+        assert LEAVE_SENTENCE in await asked(here, "G1")
+        assert LEAVE_SENTENCE in await asked(here, "DUANN")
+        assert "rag.example.com" not in await asked(here, "G1")  # the chat page knows nobody, and would not show it
+
+
+@pytest.mark.parametrize("guest", [False, True])
+async def test_one_who_may_not_read_it_silences_it_for_all(ruled: Settings, slack: FakeSlack, guest: bool) -> None:
+    async with in_slack(ruled, slack) as here:
+        slack.user("UEVE", guest=guest)
+        slack.join("UEVE", "G1")
+        said = await asked(here, "G1")
+        assert "documents don't say" in said
+        assert "26 days" not in said and "leave.md" not in said and "Leave" not in said
+        slack.channels["G1"].members.discard("UEVE")
+        assert LEAVE_SENTENCE in await asked(here, "G1")
+
+
+async def test_a_public_channel_is_read_by_the_whole_workspace(ruled: Settings, slack: FakeSlack) -> None:
+    slack.channel("C2", "UANN", "UBOB")
+    async with in_slack(ruled, slack) as here:
+        assert "26 days" not in await asked(here, "C2")  # the admin, who is no member, may look in
+
+
+async def test_apps_and_those_who_left_read_nothing(ruled: Settings, slack: FakeSlack) -> None:
+    slack.user("UAPP", bot=True)
+    slack.user("UOLD", deleted=True)
+    slack.channels["G1"].members |= {"UAPP", "UOLD"}
+    async with in_slack(ruled, slack) as here:
+        assert LEAVE_SENTENCE in await asked(here, "G1")
+
+
+async def test_an_outsiders_address_proves_nothing(ruled: Settings, slack: FakeSlack) -> None:
+    slack.user("UOUT", "uann@example.com", team=OTHER_TEAM)
+    slack.channel("G2", "UANN", "UOUT", kind="group", shared=True)
+    async with in_slack(ruled, slack) as here:
+        assert "26 days" not in await asked(here, "G2")
+        assert "26 days" not in await asked(here, "G2", "UOUT")
+
+
+@pytest.mark.parametrize("method", ["conversations.members", "users.info"])
+async def test_where_it_is_not_known_who_reads_only_what_is_public_is_said(
+    ruled: Settings, slack: FakeSlack, method: str
+) -> None:
+    slack.plan[method].append(Fault("error", error="fatal_error_of_ours"))
+    async with in_slack(ruled, slack) as here:
+        assert "26 days" not in await asked(here, "G1")
+        assert LEAVE_SENTENCE in await asked(here, "G1")
+
+
+async def test_a_follow_up_takes_nothing_along_that_newcomers_may_not_read(ruled: Settings, slack: FakeSlack) -> None:
+    async with in_slack(ruled, slack) as here:
+        ts = slack.post("G1", "UANN", ASKED)
+        await here.idle()
+        slack.user("UEVE")
+        slack.join("UEVE", "G1")
+        slack.post("G1", "UANN", f"{AT} And for contractors?", ts)
+        await here.idle()
+        second = slack.answers("G1", ts)[1]
+        assert "no paid leave" not in second.shown + second.small_print
+
+
+async def test_a_channels_collection_narrows_what_it_is_answered(home: Settings, slack: FakeSlack, tmp_path: Path) -> None:
+    rules = readers_file(tmp_path, '[collections]\nillness = ["upload:illness.md"]\n')
+    async with in_slack(home.model_copy(update={"readers": rules}), slack) as here:
+        here.state.configure("slack/T0TEAM/C1", {"collection": "illness"}, "x")
+        assert "26 days" not in await asked(here, "C1")
+
+
+async def test_whatever_the_rules_and_the_members_no_reply_tells_too_much(
+    home: Settings, slack: FakeSlack, tmp_path: Path
+) -> None:
+    chance = random.Random(7)
+    people = [f"UP{n}" for n in range(5)]
+    for person in people:
+        slack.user(person, team=chance.choice([OTHER_TEAM] + ["T0TEAM"] * 4), guest=chance.random() < 0.3)
+    secrets = {"upload:leave.md": "26 days", "upload:illness.md": "twelve weeks", "upload:rates.csv": "140 euros"}
+    questions = [LEAVE, "How long is full salary paid in illness?", "What is the night rate in Oslo?"]
+    path = readers_file(tmp_path, "")
+    answered = 0
+    async with in_slack(home.model_copy(update={"readers": path}), slack) as here:
+        for number in range(12):
+            groups = {person: [g for g in "ab" if chance.random() < 0.7] for person in people}
+            needed = {source: [g for g in "ab" if chance.random() < 0.5] for source in secrets if chance.random() < 0.8}
+            lines = [f'"{person}" = {groups[person]!r}' for person in people]
+            path.write_text("[people]\n" + "\n".join(lines) + "\n[documents]\n")
+            path.write_text(path.read_text() + "\n".join(f'"{source}" = {who!r}' for source, who in needed.items()))
+            members = chance.sample(people, chance.randint(1, 3))
+            channel = slack.channel(f"G9{number}", *members, kind="group").id
+            for question in questions:
+                ts = slack.post(channel, members[0], f"{AT} {question}")
+                await here.idle()
+                for answer in slack.answers(channel, ts):
+                    said = answer.shown + answer.small_print
+                    for source, secret in secrets.items():
+                        may = all(source not in needed or set(needed[source]) & set(groups[one]) for one in members)
+                        assert may or secret not in said
+                        answered += secret in said
+    assert answered > 5
