@@ -67,7 +67,10 @@ def make(
         raise BadDataset(f"{out} is there already, and may have been reviewed.", "Name another file with --out.")
     with Index.open(settings.index, settings=settings) as opened:
         share = Share(count, unanswerable)
-        more = _written(settings, opened, count - share.without, seed) if llm else []
+        wanted = count - share.without
+        more = _written(settings, opened, wanted, seed) if llm else []
+        if llm and len(more) < wanted:
+            console.note(f"The LLM wrote {len(more)} of {wanted} questions that can be used; rules made the rest.")
         cases = make_of(opened, share, seed, more)
     if not cases:
         raise BadDataset(

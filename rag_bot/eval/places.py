@@ -83,17 +83,29 @@ def touched(places: Sequence[Sequence[Place]], document_id: str, start: int, end
 class Hiding:
     """A retriever that does not find certain places. `hidden` is set before each question; all else is the retriever's own.
 
-    More is asked for than is wanted, so that what is taken away leaves enough.
+    More is asked for than is wanted, so that what is taken away leaves enough. `deeper` goes on with the last search.
     """
 
     def __init__(self, retrieve: Any) -> None:
         self._retrieve = retrieve
+        self._last: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
         self.hidden: Sequence[Place] = ()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._retrieve, name)
 
+    def deeper(self, k: int) -> list[Hit]:
+        """The `k` best passages of the last search, whatever it was told beside the question; none before there was one."""
+        if self._last is None:
+            return []
+        question, arguments, options = self._last
+        return self(question, k, *arguments, **options)
+
+    def forget(self) -> None:
+        self._last = None
+
     def __call__(self, question: str, k: int, *arguments: Any, **options: Any) -> list[Hit]:
+        self._last = question, arguments, options
         if not self.hidden:
             hits: list[Hit] = self._retrieve(question, k, *arguments, **options)
             return hits

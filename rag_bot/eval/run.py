@@ -103,12 +103,13 @@ class Examiner:
         if case.hidden and not all(hidden):
             case = replace(case, answerable=None)  # the answer may be there: nobody knows
         self._hooks.retrieve.hidden = [place for places in hidden for place in places]
+        self._hooks.retrieve.forget()
 
         # 2. Ask as a user would, and look further down the ranking than an answer does.
         try:
             hits, answer, reason = await self._answer(case)
-            if not answer.blocked:
-                hits += [hit for hit in await self.bot.search(answer.question, DEPTH) if hit.chunk.id not in _ids(hits)]
+            more = await asyncio.to_thread(self._hooks.retrieve.deeper, DEPTH)
+            hits += [hit for hit in more if hit.chunk.id not in _ids(hits)]
         except (BotError, IngestError) as error:
             return Record(case, error=str(error), lost=lost)
         record = _record(case, answer, reason, hits[:DEPTH], wanted, lost)

@@ -98,8 +98,14 @@ def test_from_documents_to_figures(rag_bot: RagBot, tmp_path: Path, monkeypatch:
     assert "not UTF-8" in rag_bot("eval", "review", "mine.jsonl", "--from-csv", "latin.csv").err
 
 
-def test_an_llm_is_named_before_it_is_asked(rag_bot: RagBot) -> None:
+def test_an_llm_is_named_before_it_is_asked(rag_bot: RagBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No LLM is set" in rag_bot("eval", "make", "--llm").err
+    good = "Question: For how long may colleagues be away on holiday?\nAnswer: 26 days"
+    (tmp_path / "s.json").write_text(json.dumps([{"when": "26 days", "say": good}, {"say": "no"}]), encoding="utf-8")
+    monkeypatch.setenv("RAG_BOT_LLM", f"scripted:{tmp_path / 's.json'}")
+    made = rag_bot("eval", "make", "--llm", "--count", "4", "--unanswerable", "0")
+    assert "4 questions in questions.jsonl: 1 written" in made.out
+    assert "The LLM wrote 1 of 4 questions" in made.err
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,11 @@ def test_the_ranking_goes_deeper_than_an_answer(settings: Settings) -> None:
     assert len(one.retrieved) > 1 and len({(hit.document_id, hit.start) for hit in one.retrieved}) == len(one.retrieved)
 
 
+def test_a_greeting_has_no_ranking(settings: Settings) -> None:
+    _, hello = ask(settings, CASES[0], Case("h", "Hello!"))
+    assert hello.retrieved == () and hello.outcome == "" and not hello.refused
+
+
 def test_what_is_hidden_is_not_found(settings: Settings) -> None:
     place = Wanted("leave.md", "Everyone gets 26 days of paid leave a year.")
     hidden = Case("h", LEAVE, False, hidden=(place,))
