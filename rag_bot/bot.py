@@ -225,10 +225,12 @@ class Bot:
         # 4. Find the passages that may hold the answer.
         yield StatusEvent("search")
         with trace.step("embed"):
-            vector = await self._in_thread(parts.retrieve.embed, draft.standalone.text)
+            vector = await self._in_thread(parts.retrieve.vector, draft.standalone)
         with trace.step("search"):
             draft.hits = await self._in_thread(
-                lambda: parts.retrieve(draft.standalone.text, self.settings.passages, vector=vector)
+                lambda: parts.retrieve(
+                    draft.standalone.searched, self.settings.passages, vector=vector, earlier=draft.standalone.earlier
+                )
             )
         yield SourcesEvent(tuple(draft.hits))
 
