@@ -35,8 +35,10 @@ def document(passage: Passage) -> Document:
     builder = TextBuilder()
     for paragraph in passage.text.split("\n\n"):
         builder.text(paragraph)
+    if passage.table:
+        builder.table(passage.table)
     parsed = builder.build(passage.title, "text/plain")
-    sha256 = hashlib.sha256(passage.text.encode()).hexdigest()
+    sha256 = hashlib.sha256(f"{passage.text}{passage.table or ''}".encode()).hexdigest()
     return Document(document_id(passage.id), passage.id, parsed.title, parsed.media_type, sha256, parsed.text, parsed.blocks)
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+TURN = "<::>"
+"""What parts the id of a conversation of MTRAG from the number of the turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage of a data set: what a search should find."""
+    """A passage of a data set: what a search should find. `table` stands below the text where there is one."""
 
     id: str
     title: str
     text: str
+    table: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,27 @@ def mtrag(domain: str, form: str) -> tuple[list[Passage], list[Question]]:
     ]
 
 
+def mtrag_turns(domain: str) -> dict[str, list[tuple[str, str]]]:
+    """The earlier turns of each of MTRAG's questions, oldest first, as (question, answer); an answer that is in no task is
+    empty."""
+    root = folder() / "mtrag"
+    answers = {row["task_id"]: row["agent"]["text"] for row in _lines(root / "tasks.jsonl")}
+    turns = {}
+    for row in _lines(root / domain / "queries_allturns.jsonl"):
+        asked = [text.strip() for text in row["text"].split("|user|:")[1:]]
+        conversation = row["_id"].split(TURN)[0]
+        turns[str(row["_id"])] = [
+            (text, answers.get(f"{conversation}{TURN}{number}", "")) for number, text in enumerate(asked[:-1], start=1)
+        ]
+    return turns
+
+
+def half(question: Question) -> int:
+    """0 for the half on which constants are chosen, 1 for the half that is reported; what belongs together stays together:
+    a conversation's turns, an article's questions."""
+    return zlib.crc32((question.group or question.id.split(TURN)[0]).encode()) % 2
+
+
 def xquad() -> tuple[list[Passage], list[Question]]:
     """XQuAD's English paragraphs and questions; a question's group is its article."""
     data = json.loads((folder() / "xquad" / "xquad.en.json").read_text(encoding="utf-8"))["data"]
@@ -93,6 +119,39 @@ def xquad() -> tuple[list[Passage], list[Question]]:
             for qa in paragraph["qas"]:
                 answers = tuple(answer["text"] for answer in qa["answers"])
                 questions.append(Question(str(qa["id"]), qa["question"], {passage.id: 1}, answers, article["title"]))
+    return passages, questions
+
+
+def tatqa() -> tuple[list[Passage], list[Question]]:
+    """TAT-QA's contexts (paragraphs and a table of a financial report) and those of its questions whose answer stands in a
+    cell or two of the table; a question's group is its context."""
+    data = json.loads((folder() / "tatqa" / "tatqa_dataset_dev.json").read_text(encoding="utf-8"))
+    passages, questions = [], []
+    for context in data:
+        uid = context["table"]["uid"]
+        rows = tuple(tuple(row) for row in context["table"]["table"])
+        paragraphs = sorted(context["paragraphs"], key=lambda paragraph: paragraph["order"])
+        passages.append(Passage(uid, "", "\n\n".join(paragraph["text"] for paragraph in paragraphs), rows))
+        cells = {cell.strip() for row in rows for cell in row}
+        for one in context["questions"]:
+            answers = tuple(str(answer).strip() for answer in one["answer"]) if isinstance(one["answer"], list) else ()
+            if one["answer_type"] in ("span", "multi-span") and answers and set(answers) <= cells:
+                questions.append(Question(one["uid"], one["question"], {uid: 1}, answers, uid))
+    return passages, questions
+
+
+def clapnq_answerability() -> tuple[list[Passage], list[Question]]:
+    """CLAP NQ's questions with a passage each that answers it, or does not; what is answerable has the sentences that a
+    person chose as `answers` and its passage as `relevant`, the others have neither. A question's group is its passage."""
+    root = folder() / "clapnq_answerability"
+    passages, questions = [], []
+    for kind in ("answerable", "unanswerable"):
+        for row in _lines(root / f"{kind}.jsonl"):
+            passage = Passage(f"{kind}/{row['id']}", row["passages"][0]["title"], row["passages"][0]["text"])
+            passages.append(passage)
+            sentences = tuple(s for output in row["output"] for s in output["selected_sentences"])
+            relevant = {passage.id: 1} if kind == "answerable" else {}
+            questions.append(Question(str(row["id"]), row["input"], relevant, sentences, passage.id))
     return passages, questions
 
 

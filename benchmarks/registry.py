@@ -46,6 +46,7 @@ BENCHMARKS = {
     ),
     "latency": Benchmark("A warm question to its first sentence, beside LangChain's retriever", "benchmarks.latency:run"),
     "retrieval": Benchmark("What dense, keyword and fused search find", "benchmarks.retrieval:run"),
+    "followups": Benchmark("What follow-ups find, rewritten by us, by a person, or not", "benchmarks.followups:run"),
     "answers": Benchmark("Share answered right and refused, with and without the source", "benchmarks.answers:run"),
     "gate": Benchmark("What the gate releases of true sentences, and of the same made wrong", "benchmarks.gate:run"),
     "writer": Benchmark("What the gate releases of what the demo's LLM writes over the handbook", "benchmarks.writer:run"),

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from benchmarks import cache
-from benchmarks.rails_texts import Labelled, half, own, passages
+from benchmarks.rails_texts import Labelled, half, own, passages, planted
 from benchmarks.registry import Options
 from benchmarks.results import Result, Table
 from ingest.embedder import load_embedder
@@ -57,17 +57,19 @@ def run(options: Options) -> dict[str, Any]:
     With the data sets' prompts added, sources held out were judged worse (`rails`), so none is.
     """
     embedder = load_embedder("minilm")
-    texts = [*own(), *passages()][:: 4 if options.quick else 1]
+    ours, pieces = own(), passages()
+    texts = [*ours, *pieces, *planted(ours, pieces)][:: 4 if options.quick else 1]
     prepared = prepare(training(texts))
     heads = {(head, seen): fit(prepared, head, seen) for head in HEADS for seen in (True, False)}
     path = options.out / "classifier.npz" if options.quick else Path(rails_classifier.__file__).with_name("classifier.npz")
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **packed_model(embedder.fingerprint, heads, categories(prepared)))  # type: ignore[arg-type]
     counts = {
-        "attacks": sum(text.attack is True for text in prepared.texts),
-        "requests for harm": sum(bool(text.harm) for text in prepared.texts),
+        "attacks": sum(text.attack is True and text.source == "own" for text in prepared.texts),
+        "requests for harm": sum(bool(text.harm) and text.source == "own" for text in prepared.texts),
         "harmless": sum(text.attack is False and text.source == "own" for text in prepared.texts),
         "pieces of passages": sum(text.source == "passages" for text in prepared.texts),
+        "of these with an attack or a request in them": sum(text.source == "planted" for text in prepared.texts),
     }
     rows = [
         [head, "n-grams and vector" if seen else "n-grams", weights.threshold, KEEP[head]]
@@ -93,9 +95,15 @@ def prepare(texts: Sequence[Labelled]) -> Prepared:
     read = [plain(text.text) for text in texts]
     pieces = [windows(text)[:_WINDOWS] for text in read]
     firsts = [some[0] for some in pieces]
-    vectors = cache.embed(firsts, [() for _ in firsts], load_embedder("minilm"), "rails").passages
+    vectors = vectors_of([first if text.source != "planted" else "" for first, text in zip(firsts, texts, strict=True)])
     owners = np.array([at for at, some in enumerate(pieces) for _ in some], dtype=np.int64)
     return Prepared(texts, _matrix(firsts), vectors, _matrix([piece for some in pieces for piece in some]), owners)
+
+
+def vectors_of(texts: Sequence[str]) -> Floats:
+    """The unit vectors of plain texts, from the cache."""
+    vectors: Floats = cache.embed(texts, [() for _ in texts], load_embedder("minilm"), "rails").passages
+    return vectors
 
 
 def _matrix(texts: Sequence[str]) -> Matrix:
@@ -121,8 +129,10 @@ def fit(prepared: Prepared, head: Head, seen: bool, keep: float | None = None) -
     `keep` as in `KEEP`, which holds otherwise.
     """
     marks = [text.attack if head == "attack" else None if text.harm is None else bool(text.harm) for text in prepared.texts]
-    prepared = select(prepared, np.array([mark is not None for mark in marks]))
-    bad = np.array([mark for mark in marks if mark is not None])
+    # What is planted in a passage is for windows, which are read without a vector.
+    wanted = [mark is not None and not (seen and t.source == "planted") for mark, t in zip(marks, prepared.texts, strict=True)]
+    prepared = select(prepared, np.array(wanted))
+    bad = np.array([mark for mark, kept in zip(marks, wanted, strict=True) if kept])
     rows: Matrix = hstack([prepared.first, csr_matrix(prepared.vectors)]).tocsr() if seen else prepared.windows
     owners = np.arange(len(bad)) if seen else prepared.owners
     shares = 1 / np.bincount(owners)[owners]  # a long text counts as much as a short one
@@ -150,7 +160,7 @@ def _regression() -> LogisticRegression:
 
 def categories(prepared: Prepared) -> tuple[list[str], Floats]:
     """The names of the categories of harm, and for each its weights of the folded columns."""
-    wanted = np.array([text.harm not in (None, "", "any") for text in prepared.texts])
+    wanted = np.array([text.harm not in (None, "", "any") and text.source == "own" for text in prepared.texts])
     chosen = select(prepared, wanted)
     labels = [text.harm for text in chosen.texts]
     model = LogisticRegression(C=_STRENGTH, class_weight="balanced", max_iter=500).fit(_folded(chosen.first), labels)

@@ -69,13 +69,15 @@ class Derived:
             removed, recent = self._removed, self._recent_vectors.search(vector, k, self._removed, among)
         return _best(self._vectors.search(vector, k, removed, among) + recent, k)
 
-    def keyword(self, query: str, k: int, only: Only | None = None) -> list[tuple[int, float]]:
-        """The `k` best chunks by BM25 as (chunk id, score), best first; `only` among those."""
+    def keyword(self, query: str, k: int, earlier: str = "", only: Only | None = None) -> list[tuple[int, float]]:
+        """The `k` best chunks by BM25 as (chunk id, score), best first; words of `earlier` turns count little; `only` among
+        those."""
         with self._lock:
             removed, recent = self._removed, []
             if len(self._recent_keywords):
-                recent = self._recent_keywords.search(query, k, removed, self.idf(self.terms(query)), only)
-        return _best(self._keywords.search(query, k, removed, only=only) + recent, k)
+                idf = self.idf(self._keywords.weights(query, earlier).keys())
+                recent = self._recent_keywords.search(query, k, removed, idf, only, earlier=earlier)
+        return _best(self._keywords.search(query, k, removed, only=only, earlier=earlier) + recent, k)
 
     def terms(self, text: str) -> list[str]:
         """The terms that BM25 knows a text by."""
@@ -258,9 +260,18 @@ class Derived:
 
 
 def keyword_texts(store: Store, after: int) -> Iterator[tuple[int, str]]:
-    """What BM25 searches of each chunk: title, headings, the header of its table, and its text."""
-    for chunk_id, title, document_id, chunk in store.keyword_rows(after):
-        yield chunk_id, "\n".join([title, *chunk.heading, _header(store, document_id, chunk), chunk.text])
+    """What BM25 searches of each chunk: title, headings, the header of its table, its text, and that of its neighbours.
+
+    The words of a question are often spread over more than a chunk holds (benchmarks/results/retrieval.json).
+    """
+    rows = store.keyword_rows(after)  # a document's chunks have numbers in a row, and come whole
+    before, row = None, next(rows, None)
+    while row is not None:
+        behind = next(rows, None)
+        chunk_id, title, document_id, chunk = row
+        beside = [other[3].text for other in (before, behind) if other and other[2] == document_id]
+        yield chunk_id, "\n".join([title, *chunk.heading, _header(store, document_id, chunk), chunk.text, *beside])
+        before, row = row, behind
 
 
 def _header(store: Store, document_id: str, chunk: Chunk) -> str:

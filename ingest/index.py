@@ -17,7 +17,7 @@ import numpy as np
 from ingest.derived import Derived, Only
 from ingest.embedder import Embedded, Embedder, Vectors, load_embedder
 from ingest.errors import EmbedderMismatch, IndexDamaged, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
-from ingest.fuse import fuse
+from ingest.fuse import Looked, Ranking, fuse, weigh
 from ingest.inspect import Finding
 from ingest.lock import WriteLock
 from ingest.manifest import NAME as MANIFEST
@@ -32,8 +32,11 @@ FILES = "files"
 UPLOAD = "upload:"
 """How the source of a document begins that came as bytes."""
 _HELD = "held-"
-_DEPTH = 100  # candidates that each of the two searches gives to the fusion
 _KEPT = 16  # answers to who may read what that are kept
+# What the two searches give to the fusion. Keyword search goes deeper, which costs it little, so that what the other has
+# found hardly ever lacks its BM25 score.
+_DENSE_DEPTH, _KEYWORD_DEPTH = 100, 1000
+_LOOKED_AT = 40  # of the fused ranking: more of them find no more
 _TRIES = 5  # searches of an index that another process changes just then
 # Below this size the published files are written anew after each run (a second or two); above it, when a twentieth
 # has changed: until then what is new is searched from small indexes beside them.
@@ -189,36 +192,39 @@ class Index:
         mode: Mode = "hybrid",
         *,
         vector: Vectors | None = None,
+        earlier: str = "",
         allowed: Allowed | None = None,
     ) -> list[Hit]:
-        """The `k` chunks that fit a question best. `vector` is the question's, if it is embedded already.
+        """The `k` chunks that fit a question best. `vector` is the question's, if it is embedded already; words of `earlier`,
+        what was asked before, count a little in keyword search.
 
         Only documents that are `allowed` are searched (None: all): the others take no place among the best.
         """
         for _ in range(_TRIES):
             self.refresh()
-            hits, gone = self._search(query, k, mode, vector, allowed)
+            hits, gone = self._search(query, k, mode, vector, earlier, allowed)
             if not gone:
                 break
         return hits
 
     def _search(
-        self, query: str, k: int, mode: Mode, vector: Vectors | None, allowed: Allowed | None
+        self, query: str, k: int, mode: Mode, vector: Vectors | None, earlier: str, allowed: Allowed | None
     ) -> tuple[list[Hit], bool]:
         """The hits, and whether a chunk among the best was replaced or removed between ranking and reading."""
         derived = self._derived
         only = self._only(allowed) if allowed else None
-        depth = max(_DEPTH, k)
-        dense: list[tuple[int, float]] = []
-        keyword: list[tuple[int, float]] = []
+        dense: Ranking = []
+        keyword: Ranking = []
         if mode != "keyword" and query.strip():
             if vector is None or vector.shape[-1] != self.dimension:  # embedded before all was embedded anew
                 vector = self.embed_query(query)
-            dense = derived.dense(vector, depth, only)
+            dense = derived.dense(vector, max(_DENSE_DEPTH, k), only)
         if mode != "dense":
-            keyword = derived.keyword(query, depth, only)
-        ranked = fuse(dense, keyword) if mode == "hybrid" else dense + keyword
-        return self._hits(ranked, dict(dense), dict(keyword), k, allowed)
+            keyword = derived.keyword(query, max(_KEYWORD_DEPTH if mode == "hybrid" else 0, k), earlier, only)
+        if mode != "hybrid" or vector is None:
+            return self._hits([*dense, *keyword], dict(dense), dict(keyword), k, allowed)
+        ranked, cosines = self._look_closer(vector, fuse(dense, keyword)[: max(_LOOKED_AT, k)], dict(keyword))
+        return self._hits(ranked, cosines, dict(keyword), k, allowed)
 
     def _only(self, allowed: Allowed) -> Only | None:
         """The chunks of the documents that are allowed (None: all are); the last few are kept while nothing changes."""
@@ -240,6 +246,17 @@ class Index:
                     self._chosen.pop(next(iter(self._chosen)))
                 self._chosen[allowed] = kept
             return self._chosen[allowed]
+
+    def _look_closer(self, vector: Vectors, ranked: Ranking, keyword: dict[int, float]) -> tuple[Ranking, dict[int, float]]:
+        """The ranking put in better order by what stands in the store, and each chunk's cosine."""
+        found = self._store.looked_at([i for i, _ in ranked], self.dimension)
+        cosines = {i: float(own @ vector) for i, (own, _, _) in found.items()}
+        looked = []
+        for i, (_, sentences, characters) in found.items():
+            nearest = float((sentences @ vector).max()) if len(sentences) else cosines[i]
+            looked.append(Looked(i, cosines[i], keyword.get(i, 0.0), nearest, characters))
+        gone = [pair for pair in ranked if pair[0] not in found]  # whoever reads the hits will notice
+        return [*gone, *weigh(looked)], cosines
 
     def _hits(
         self,

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Container, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import tantivy
+
+from ingest.words import STOPWORDS
 
 TEXT = "text"
 ID = "id"
 _TOKENIZER = "words"
 # A question of 10,000 characters has some 2,000 words; the first ones carry its sense, and time grows with each.
 _MAX_TERMS = 128
+# What a word of earlier turns counts beside one of the question (benchmarks/results/followups.json).
+_EARLIER = 0.15
 _HEAP = 64_000_000  # bytes the writer may hold before it flushes a segment
 
 
@@ -99,6 +104,17 @@ class KeywordIndex:
         """In how many texts a term occurs."""
         return int(self._searcher.doc_freq(TEXT, term))
 
+    def weights(self, query: str, earlier: str = "") -> dict[str, float]:
+        """The terms to search for and what each counts: those of the query 1, those that only `earlier` has less.
+
+        Function words are left out, unless there is nothing else: BM25 still gives them something, and they stand everywhere.
+        """
+        terms = list(dict.fromkeys(self.terms(query)))
+        content = [term for term in terms if term not in self._stopterms] or terms
+        before = [term for term in dict.fromkeys(self.terms(earlier)) if term not in self._stopterms and term not in content]
+        weights = dict.fromkeys(content, 1.0) | dict.fromkeys(before, _EARLIER)
+        return dict(list(weights.items())[:_MAX_TERMS])
+
     def search(
         self,
         query: str,
@@ -106,17 +122,21 @@ class KeywordIndex:
         without: Collection[int] = (),
         idf: Mapping[str, float] | None = None,
         only: Container[int] | None = None,
+        *,
+        earlier: str = "",
     ) -> list[tuple[int, float]]:
         """The `k` best as (id, BM25 score), best first, passing over `without`. A query without words finds nothing.
 
         `idf`, of each term, takes the place of this index's own, so that its scores compare with those of a larger one.
-        `only` are the ids among which the `k` best are looked for; None: all.
+        `earlier` is what was asked before: its words count a little. `only` are the ids among which the `k` best are looked
+        for; None: all.
         """
-        terms = list(dict.fromkeys(self.terms(query)))[:_MAX_TERMS]
+        weights = self.weights(query, earlier)
         wanted = min(len(self), k + len(without))
-        if not terms or not wanted:
+        if not weights or not wanted:
             return []
-        boolean = tantivy.Query.boolean_query([(tantivy.Occur.Should, self._clause(term, idf)) for term in terms])
+        clauses = [(tantivy.Occur.Should, self._clause(term, weight, idf)) for term, weight in weights.items()]
+        boolean = tantivy.Query.boolean_query(clauses)
         searcher = self._searcher
         while True:
             found = searcher.search(boolean, wanted, count=False).hits
@@ -128,8 +148,12 @@ class KeywordIndex:
                 return best
             wanted = min(len(self), 4 * wanted)
 
-    def _clause(self, term: str, idf: Mapping[str, float] | None) -> tantivy.Query:
+    @cached_property
+    def _stopterms(self) -> frozenset[str]:
+        return frozenset(self.terms(" ".join(STOPWORDS))) | STOPWORDS
+
+    def _clause(self, term: str, weight: float, idf: Mapping[str, float] | None) -> tantivy.Query:
         query = tantivy.Query.term_query(self._schema, TEXT, term, "freq")
-        if idf is None:
-            return query
-        return tantivy.Query.boost_query(query, idf[term] / inverse_frequency(len(self), self.document_frequency(term)))
+        if idf is not None:
+            weight *= idf[term] / inverse_frequency(len(self), self.document_frequency(term))
+        return query if weight == 1.0 else tantivy.Query.boost_query(query, weight)

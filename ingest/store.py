@@ -274,6 +274,19 @@ class Store:
             int(row[0]): np.frombuffer(row[1], dtype=np.int8).astype(np.float32).reshape(-1, dimension) / _SCALE for row in rows
         }
 
+    def looked_at(self, ids: Sequence[int], dimension: int) -> dict[int, tuple[Vectors, Vectors, int]]:
+        """Of each chunk that is there: its vector, those of its sentences (to two digits), and its characters."""
+        found: dict[int, tuple[Vectors, Vectors, int]] = {}
+        for at in range(0, len(ids), 500):
+            some = ids[at : at + 500]
+            marks = ",".join("?" * len(some))
+            for i, vector, sentences, characters in self._rows(
+                f'SELECT id, vector, sentences, "end" - start FROM chunks WHERE id IN ({marks})', *some
+            ):
+                rows = np.frombuffer(sentences, dtype=np.int8).astype(np.float32).reshape(-1, dimension) / _SCALE
+                found[int(i)] = np.frombuffer(vector, dtype="<f2").astype(np.float32), rows, int(characters)
+        return found
+
     def keyword_rows(self, after: int = 0, batch: int = 2_000) -> Iterator[tuple[int, str, str, Chunk]]:
         """Id, document title, document id and chunk of the chunks whose id is above `after`, in order of id."""
         while True:

@@ -254,13 +254,23 @@ class Bot:
             draft.standalone = await parts.rewrite(draft.question, draft.turns, draft.budget)
         if draft.standalone.text != draft.question:
             vector = await self._asked(parts, draft, draft.standalone.text)
+        if draft.standalone.before and not draft.refused:
+            with trace.step("embed"):
+                vector = await self._in_thread(parts.retrieve.vector, draft.standalone)
 
         # 4. Find the passages that may hold the answer, without those that give orders to a model.
         if not draft.refused:
             yield StatusEvent("search")
             with trace.step("search"):
                 draft.hits = await self._in_thread(
-                    lambda: self._found(parts, draft.standalone.text, self.settings.passages, draft.allowed, vector=vector)
+                    lambda: self._found(
+                        parts,
+                        draft.standalone.searched,
+                        self.settings.passages,
+                        draft.allowed,
+                        vector=vector,
+                        earlier=draft.standalone.earlier,
+                    )
                 )
             await self._screen(parts, draft)
         if draft.refused:
@@ -351,7 +361,7 @@ class Bot:
             return vector
         if question == draft.question:
             draft.question = checked.text
-        draft.standalone = Standalone(checked.text, draft.question)
+        draft.standalone = replace(draft.standalone, text=checked.text, own=draft.question)
         if draft.refused:
             return vector
         with draft.trace.step("embed"):
@@ -374,9 +384,16 @@ class Bot:
 
     @staticmethod
     def _found(
-        parts: Parts, query: str, k: int, allowed: Allowed, mode: Mode = "hybrid", vector: Vectors | None = None
+        parts: Parts,
+        query: str,
+        k: int,
+        allowed: Allowed,
+        mode: Mode = "hybrid",
+        *,
+        vector: Vectors | None = None,
+        earlier: str = "",
     ) -> list[Hit]:
-        hits = parts.retrieve(query, k, mode, vector=vector, allowed=allowed)
+        hits = parts.retrieve(query, k, mode, vector=vector, earlier=earlier, allowed=allowed)
         return parts.masking.hits(hits) if parts.masking else hits
 
     @staticmethod

@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 _LONGEST = 600  # characters; what is longer is no question, or says all that is needed
 _LABEL = re.compile(r"(?:(?:rewritten|standalone|last|final)\s+)?question:\s*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+# Characters of the last answer that tell what a conversation is about: 600 find no more than 200, and cost three times as
+# long to embed (benchmarks/results/followups.json).
+_ANSWER = 200
 _FULL = 4  # a pointing word among more content words than this has what it points to in the same sentence
 
 
@@ -60,20 +63,26 @@ class ByLLM:
 
 
 def rewrite(question: str, turns: Sequence[Turn]) -> Standalone:
-    """The question with the words of earlier turns that it needs (`turns` oldest first).
+    """The question with the words of earlier turns that it needs (`turns` oldest first), and the turn before it.
 
     A question that goes on ("and for contractors?") or points back ("how long does it last?") gets the last question
     that stood alone before it; one that points back gets the turn before, too. Joining all turns finds less than the
-    last one alone on MTRAG (benchmarks/retrieval.py has both forms), so nothing more is taken along.
+    last one alone on MTRAG; the turn before, of any question, weighed against it finds more
+    (benchmarks/results/followups.json).
     """
     question = " ".join(question.split())
-    if not turns or not leans(question):
+    if not turns:
         return Standalone(question, question)
+    last = turns[-1]
+    earlier = " ".join(last.question[:_LONGEST].split())
+    before = earlier if last.abstained else " ".join(f"{earlier} {last.answer[:_ANSWER]}".split())
+    if not leans(question):
+        return Standalone(question, question, before, earlier)
     root = next((turn.question for turn in reversed(turns) if not leans(turn.question)), turns[0].question)
     parts = [root]
     if _points(question.lower()) and turns[-1].question != root:
         parts.append(turns[-1].question)
-    return Standalone(" ".join([*(" ".join(part.split()) for part in parts), question]), question)
+    return Standalone(" ".join([*(" ".join(part.split()) for part in parts), question]), question, before, earlier)
 
 
 def leans(question: str) -> bool:

@@ -24,10 +24,21 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Standalone:
-    """A question that needs no earlier turn to be understood; `own` is what the user asked in this turn."""
+    """A question that needs no earlier turn to be understood; `own` is what the user asked in this turn.
+
+    `before` is the turn before, question and beginning of the answer, where `text` does not say all of it: its meaning and
+    the words of its question (`earlier`) count a little in the search.
+    """
 
     text: str
     own: str
+    before: str = ""
+    earlier: str = ""
+
+    @property
+    def searched(self) -> str:
+        """What is searched for: the user's own words where the turn before comes along by itself."""
+        return self.own if self.before else self.text
 
 
 @dataclass(frozen=True, slots=True)

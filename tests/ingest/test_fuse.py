@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.fuse import fuse
+from ingest.fuse import Looked, fuse, weigh
 
 RANKINGS = st.lists(st.tuples(st.integers(0, 30), st.floats(-1, 50)), unique_by=lambda pair: pair[0])
 
@@ -43,3 +45,34 @@ def test_any_two_rankings(dense: list[tuple[int, float]], keyword: list[tuple[in
     assert sorted(i for i, _ in fused) == sorted({i for i, _ in dense + keyword})
     assert all(0 <= score <= 1.000001 for _, score in fused)
     assert fused == sorted(fused, key=lambda pair: (-pair[1], pair[0]))
+
+
+def looked(number: int, dense: float = 0.5, keyword: float = 4.0, sentence: float = 0.5, characters: int = 900) -> Looked:
+    return Looked(number, dense, keyword, sentence, characters)
+
+
+@pytest.mark.parametrize(
+    "better",
+    [looked(9, dense=0.6), looked(9, keyword=5.0), looked(9, sentence=0.6), looked(9, characters=5_000)],
+)
+def test_looked_at_closer_each_thing_counts_by_itself(better: Looked) -> None:
+    assert [i for i, _ in weigh([looked(1, characters=300), better])] == [9, 1]
+
+
+def test_a_chunk_of_three_words_yields_to_one_that_is_nearly_as_near() -> None:
+    assert [i for i, _ in weigh([looked(1, dense=0.6, sentence=0.6, characters=20), looked(2)])] == [2, 1]
+
+
+def test_the_best_in_everything_has_a_score_of_one() -> None:
+    best, score = weigh([looked(1), looked(2, dense=0.1)])[0]
+    assert best == 1
+    assert score == pytest.approx(1.0)
+    assert weigh([]) == []
+
+
+@given(st.lists(st.builds(Looked, st.integers(0, 9), *[st.floats(-1, 50)] * 3, st.integers(0, 10**7)), max_size=8))
+def test_any_chunks(chunks: list[Looked]) -> None:
+    chunks = [replace(chunk, keyword=max(chunk.keyword, 0.0)) for chunk in chunks]
+    scored = weigh(chunks)
+    assert sorted(i for i, _ in scored) == sorted(chunk.id for chunk in chunks)
+    assert all(0 <= score <= 1.000001 for _, score in scored)

@@ -379,3 +379,14 @@ def test_embedding_anew_that_fails_leaves_the_index_as_it_was(path: Path, monkey
         assert reader.status()["embedder"] == "hash"
     assert "reembedded" not in files(path)
     assert names(Index.open(path)) == [Path(source).name for source in TEXTS]
+
+
+def test_words_spread_over_two_chunks_find_the_two_of_them(tmp_path: Path) -> None:
+    with Index.open(tmp_path, write=True, create=True, embedder=HashEmbedder()) as index:
+        first = "The warehouse keeps spare parts. " * 30
+        second = "They are sent out within a fortnight. " * 30
+        put(index, "/docs/spare.txt", f"{first}\n\n{second}\n\nNothing else is said about it.")
+        put(index, "/docs/other.txt", "Letters are sent out within a day. " * 30)
+        hits = index.search("warehouse fortnight", 2, "keyword")
+        assert [hit.document.title for hit in hits] == ["spare", "spare"]
+        assert ["warehouse" in hit.chunk.text for hit in hits] != ["fortnight" in hit.chunk.text for hit in hits]

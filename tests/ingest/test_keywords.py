@@ -104,3 +104,14 @@ def test_two_that_were_made_alike_answer_alike(tmp_path: Path) -> None:
         KeywordIndex(folder).update((n, f"text {n} of {n % 7} kinds") for n in range(500))
     one, two = (KeywordIndex(folder).search("text 3 kinds", 20) for folder in folders)
     assert one == two
+
+
+def test_function_words_find_only_where_there_is_nothing_else(index: KeywordIndex) -> None:
+    assert ids(index, "is the on of a section") == [7]
+    assert set(ids(index, "is the on of a")) == {2, 3, 7}
+
+
+def test_words_of_what_was_asked_before_count_less_than_those_asked_now(index: KeywordIndex) -> None:
+    assert next(i for i, _ in index.search("weeks", 10, earlier="Which dogs are in the office?")) == 1
+    assert set(index.weights("dogs", "the dogs and the office")) == {"dog", "offic"}
+    assert index.weights("dogs", "the office")["dog"] > index.weights("dogs", "the office")["offic"] > 0

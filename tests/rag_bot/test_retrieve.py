@@ -15,6 +15,7 @@ from ingest.index import Index
 from rag_bot.errors import Busy
 from rag_bot.retrieve import QueryEmbedder, Retriever
 from rag_bot.settings import Settings
+from rag_bot.types import Standalone
 
 
 class Counting(HashEmbedder):
@@ -130,6 +131,23 @@ def test_what_needs_no_vector_embeds_nothing(
     hits = Retriever(index, embed)(question, 3, mode)  # type: ignore[arg-type]
     assert embedder.batches == []
     assert bool(hits) == (mode == "keyword")
+
+
+def test_the_turn_before_draws_the_question_towards_it(index: Index, embed: QueryEmbedder, embedder: Counting) -> None:
+    retrieve = Retriever(index, embed)
+    alone = retrieve.vector(Standalone("Who pays?", "Who pays?"))
+    assert np.array_equal(alone, embed("Who pays?"))
+    before = "When is the summer party held? In June."
+    drawn = retrieve.vector(Standalone("Who pays?", "Who pays?", before, "When is the summer party held?"))
+    assert embedder.batches[-1] <= 2
+    assert float(drawn @ drawn) == pytest.approx(1.0, abs=1e-5)
+    assert alone @ embed(before) < drawn @ embed(before) < drawn @ alone < 1
+
+
+def test_words_of_the_turn_before_count_a_little(index: Index, embed: QueryEmbedder) -> None:
+    retrieve = Retriever(index, embed)
+    one, other = (retrieve("paid", 5, "keyword", earlier=earlier) for earlier in ("", "summer party"))
+    assert "upload:party.txt" in {hit.document.source for hit in other} - {hit.document.source for hit in one}
 
 
 def test_passages_are_the_best_first_and_no_more_than_asked_for(index: Index, embed: QueryEmbedder) -> None:

@@ -13,6 +13,7 @@ from rag_bot.rewrite import ByLLM, ByRules, leans, rewrite
 from rag_bot.types import Standalone, Turn, Usage
 
 LEAVE = "How many days of paid leave do employees get?"
+BEFORE = f"{LEAVE} An answer."
 
 
 def turns(*questions: str) -> list[Turn]:
@@ -37,7 +38,7 @@ def turns(*questions: str) -> list[Turn]:
 )
 def test_a_follow_up_gets_the_question_before_it(question: str) -> None:
     assert leans(question)
-    assert rewrite(question, turns(LEAVE)) == Standalone(f"{LEAVE} {question}", question)
+    assert rewrite(question, turns(LEAVE)) == Standalone(f"{LEAVE} {question}", question, BEFORE, LEAVE)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +55,25 @@ def test_a_follow_up_gets_the_question_before_it(question: str) -> None:
         "Does an employee who moves to Ghent keep their car?",
     ],
 )
-def test_a_question_of_its_own_gets_nothing(question: str) -> None:
+def test_a_question_of_its_own_gets_no_words_but_the_turn_before_comes_along(question: str) -> None:
     assert not leans(question)
-    assert rewrite(question, turns(LEAVE)) == Standalone(question, question)
+    assert rewrite(question, turns(LEAVE)) == Standalone(question, question, BEFORE, LEAVE)
+
+
+def test_the_turn_before_is_its_question_and_how_its_answer_begins() -> None:
+    made = rewrite("Who is the CEO?", [Turn("Never mind.", "No."), Turn(LEAVE, "Twenty-six\ndays. " + "And so on. " * 50)])
+    assert made.before.startswith(f"{LEAVE} Twenty-six days. And so on.")
+    assert len(made.before) <= len(LEAVE) + 201
+    assert (made.earlier, made.searched) == (LEAVE, "Who is the CEO?")
+
+
+def test_of_a_refusal_only_the_question_comes_along() -> None:
+    made = rewrite("Who is the CEO?", [Turn(LEAVE, "The documents don't say. Closest: Bees.", abstained=True)])
+    assert made.before == made.earlier == LEAVE
+
+
+def test_a_question_alone_is_searched_for_as_it_stands() -> None:
+    assert Standalone("How long is leave in Rome?", "And in Rome?").searched == "How long is leave in Rome?"
 
 
 def test_without_a_turn_before_it_a_question_stays_as_it_is() -> None:
