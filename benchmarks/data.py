@@ -36,7 +36,7 @@ def folder() -> Path:
     path = Path(os.environ.get("RAG_BOT_BENCH_DATA", ""))
     if not os.environ.get("RAG_BOT_BENCH_DATA") or not path.is_dir():
         raise SystemExit(
-            "Set RAG_BOT_BENCH_DATA to the folder with the data sets (mtrag, scifact, xquad): see benchmarks/README.md."
+            "Set RAG_BOT_BENCH_DATA to the folder with the data sets (mtrag, scifact, xquad, injection, pii): see benchmarks/README.md."
         )
     return path
 

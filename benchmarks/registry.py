@@ -52,11 +52,24 @@ BENCHMARKS = {
     "llama_overhead": Benchmark("Our chat model beside bare llama_cpp on the same prompts", "benchmarks.llama:overhead"),
     "llama_clients": Benchmark("Eight clients at once on one local LLM", "benchmarks.llama:clients"),
     "llm_faults": Benchmark("How questions end while the LLM fails", "benchmarks.llm_faults:run"),
+    "rails": Benchmark("Attacks and harm caught, ordinary and trigger-word prompts kept", "benchmarks.rails:run"),
+    "exit_control": Benchmark(
+        "Links and markup that get past exit control, and ordinary sentences kept back", "benchmarks.exit_control:run"
+    ),
+    "rails_cost": Benchmark("Milliseconds of the default rails on a question and on a sentence", "benchmarks.rails_cost:run"),
+    "planted": Benchmark("Orders planted in passages: caught, set aside, and what reaches the user", "benchmarks.planted:run"),
+    "personal_data": Benchmark(
+        "Personal data and secrets: found where labelled, and false alarms", "benchmarks.personal_data:run"
+    ),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False
     ),
     "chunk_size": Benchmark("How large a chunk should be", "benchmarks.retrieval:chunk_size", False),
+    "train_rails": Benchmark("Trains the classifier of attacks and harm", "benchmarks.train_rails:run", False),
+    "garak": Benchmark(
+        "garak's attacks against the service and the bare model: `make garak`", "benchmarks.garak_run:run", False
+    ),
     "calibrate": Benchmark("The confidence at which an answer is given", "benchmarks.calibrate:run", False),
 }
 

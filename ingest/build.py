@@ -8,6 +8,7 @@ from pathlib import Path
 from ingest.chunker import Chunker
 from ingest.embedder import Embedder
 from ingest.index import Index
+from ingest.inspect.inspector import Inspector, Policies
 from ingest.parsers.pool import ParserPool
 from ingest.pipeline import Pipeline, ProgressCallback
 from ingest.settings import IngestSettings
@@ -29,7 +30,20 @@ def open_pipeline(
         embedder = index.embedder
         return Chunker(embedder.count_tokens, limit=settings.chunk_tokens, max_tokens=embedder.max_tokens)
 
-    return Pipeline(index, find=find, parse=pool, chunker=chunker, max_bytes=settings.max_file_bytes)
+    inspector = make_inspector(settings)
+    return Pipeline(index, find=find, parse=pool, chunker=chunker, max_bytes=settings.max_file_bytes, inspect=inspector)
+
+
+def make_inspector(settings: IngestSettings) -> Inspector:
+    """What looks documents over, with every detector there is and the policies of the settings."""
+    from ingest.inspect.orders import find_orders
+    from ingest.inspect.personal import find_personal
+    from ingest.inspect.secrets import find_secrets
+
+    policies = Policies(
+        settings.documents_personal, settings.documents_secrets, settings.documents_orders, settings.documents_hidden
+    )
+    return Inspector({"personal": find_personal, "secret": find_secrets, "order": find_orders}, policies)
 
 
 def reembed(settings: IngestSettings, embedder: str, progress: ProgressCallback | None = None) -> Report:

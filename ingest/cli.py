@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from ingest import console, display
 from ingest.errors import DocumentNotFound, IndexDamaged, IngestError
-from ingest.types import DocumentInfo, LedgerEntry, Mode, Report
+from ingest.types import DocumentInfo, LedgerEntry, Mode, Quarantined, Report
 
 if TYPE_CHECKING:
     from ingest.index import Index
+    from ingest.pipeline import Pipeline
     from ingest.settings import IngestSettings
 
+Named = TypeVar("Named", DocumentInfo, Quarantined)
 STOPPED = "Stopped; what was added stays."
 
 app = typer.Typer(
@@ -31,6 +33,13 @@ app = typer.Typer(
     context_settings=console.HELP,
 )
 
+quarantine_app = typer.Typer(
+    help="Look at documents that were held back, and take them in or leave them out.",
+    no_args_is_help=True,
+    context_settings=console.HELP,
+)
+app.add_typer(quarantine_app, name="quarantine")
+
 IndexOption = Annotated[
     Path | None,
     typer.Option("--index", metavar="DIR", help="Folder of the index; else RAG_BOT_INDEX, else `index` here."),
@@ -39,6 +48,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 DocumentArgument = Annotated[
     str, typer.Argument(metavar="DOC", help="The document's id (its beginning will do) or its source.")
 ]
+DocumentsArgument = Annotated[list[str], typer.Argument(metavar="DOC", help="Ids (their beginnings will do) or sources.")]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -103,18 +113,20 @@ def show(
     with _open(index) as store:
         info = _find(store, document)
         content = store.text(info.document_id, 0, None if text else 600)
+        findings = store.findings(info.document_id)
     if as_json:
-        console.print_json(asdict(info) | ({"text": content} if text else {}))
+        found = {"findings": [asdict(finding) for finding in findings]}
+        console.print_json(asdict(info) | found | ({"text": content} if text else {}))
     elif text:
         # A terminal gets what is safe for it, a file or a program the text to the character.
         print(console.safe(content, keep="\n\t") if sys.stdout.isatty() else content, flush=True)
     else:
-        display.show_document(info, content)
+        display.show_document(info, findings, content)
 
 
 @app.command()
 def remove(
-    documents: Annotated[list[str], typer.Argument(metavar="DOC", help="Ids (their beginnings will do) or sources.")],
+    documents: DocumentsArgument,
     index: IndexOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -203,7 +215,58 @@ def rebuild(
         console.plain(f"Rebuilt: {_size(status)}.")
 
 
+@quarantine_app.command("list")
+def quarantine_list(
+    everything: Annotated[bool, typer.Option("--all", help="Also what was released or dropped before.")] = False,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the documents that were held back, each with the reason."""
+    with _open(index) as store:
+        held = [one for one in store.quarantine() if everything or one.state == "held"]
+    if as_json:
+        console.print_json([asdict(one) for one in held])
+    else:
+        display.show_quarantine(held)
+
+
+@quarantine_app.command()
+def release(documents: DocumentsArgument, index: IndexOption = None, as_json: JsonOption = False) -> None:
+    """Take documents in although something was found in them. The same content is not held back again."""
+    _decide(documents, index, as_json, lambda pipeline, ids: pipeline.release(ids), ("held", "dropped"))
+
+
+@quarantine_app.command()
+def drop(documents: DocumentsArgument, index: IndexOption = None, as_json: JsonOption = False) -> None:
+    """Leave documents out until they change (files stay on the disk)."""
+    _decide(documents, index, as_json, lambda pipeline, ids: pipeline.drop(ids), ("held",))
+
+
 # --- helpers
+
+
+def _decide(
+    documents: Sequence[str],
+    index: Path | None,
+    as_json: bool,
+    act: Callable[[Pipeline, list[str]], list[LedgerEntry]],
+    states: Sequence[str],
+) -> None:
+    """Do with what is held back what was decided; one that is not there stops no other."""
+    settings = _settings(index)
+    from ingest.build import open_pipeline
+
+    entries, ids = [], []
+    with open_pipeline(settings, create=False) as pipeline:
+        _tell(pipeline.index.notes)
+        held = [one for one in pipeline.index.quarantine() if one.state in states]
+        for wanted in documents:
+            try:
+                ids.append(_choose(held, wanted, "in the quarantine of", "ingest quarantine list", pipeline.index).document_id)
+            except DocumentNotFound as error:
+                entries.append(LedgerEntry(wanted, None, "failed", str(error)))
+        entries += act(pipeline, ids)
+    _finish(Report(tuple(entries)), as_json, "document")
 
 
 def _ingest(paths: Sequence[Path], index: Path | None, as_json: bool, *, sync: bool) -> None:
@@ -243,8 +306,12 @@ def _open(index: Path | None, *, write: bool = False, repair: bool = True, embed
 
 
 def _find(store: Index, wanted: str) -> DocumentInfo:
-    """The document that a person means: by its id, its source, its file's path, or the beginning of its id."""
-    documents = store.documents()
+    """The document that a person means."""
+    return _choose(store.documents(), wanted, "in", "ingest list", store)
+
+
+def _choose(documents: Sequence[Named], wanted: str, where: str, command: str, store: Index) -> Named:
+    """The one of the documents that a person means: by its id, its source, its file's path, or the beginning of its id."""
     path = os.path.abspath(wanted)
     for info in documents:
         if wanted in (info.document_id, info.source) or path == info.source:
@@ -253,7 +320,7 @@ def _find(store: Index, wanted: str) -> DocumentInfo:
     if len(begun) == 1:
         return begun[0]
     problem = f"{len(begun)} documents have an id that begins with" if begun else "There is no document"
-    raise DocumentNotFound(f"{problem} {wanted!r} in the index {store.path}.", "`ingest list` shows ids and sources.")
+    raise DocumentNotFound(f"{problem} {wanted!r} {where} the index {store.path}.", f"`{command}` shows ids and sources.")
 
 
 def _tell(notes: Sequence[str]) -> None:

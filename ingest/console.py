@@ -259,5 +259,5 @@ def entry_line(entry: LedgerEntry) -> Any:
     from rich.text import Text
 
     detail = entry.reason or (count(entry.chunks, "chunk") if entry.chunks else "")
-    line = Text.assemble((f"{entry.status:<11}", _COLOURS.get(entry.status, "dim")), safe(entry.source))
+    line = Text.assemble((f"{entry.status:<12}", _COLOURS.get(entry.status, "dim")), safe(entry.source))
     return line.append(f"  {safe(detail)}", "dim") if detail else line

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ingest.console import console, count, entry_line, indented, one_line, place, plain, safe
-from ingest.types import DocumentInfo, Hit, Report, Status
+from ingest.inspect import Finding
+from ingest.types import DocumentInfo, Hit, Quarantined, Report, Status
 
 STATUSES: tuple[Status, ...] = ("added", "unchanged", "replaced", "removed", "failed", "quarantined")
 
@@ -21,6 +23,8 @@ def show_report(report: Report, noun: str) -> None:
     for entry in report.documents:
         if entry.status in ("failed", "quarantined"):
             console().print(entry_line(entry))
+    if report.count("quarantined"):
+        plain("`ingest quarantine` releases or drops what is held back.")
 
 
 def show_documents(documents: Sequence[DocumentInfo]) -> None:
@@ -46,8 +50,21 @@ def show_documents(documents: Sequence[DocumentInfo]) -> None:
     plain(size(len(documents), sum(info.chunks for info in documents)) + ".")
 
 
-def show_document(info: DocumentInfo, beginning: str) -> None:
-    """What is known of a document, and how its text begins."""
+def show_quarantine(held: Sequence[Quarantined]) -> None:
+    """A line for each: id, what became of it, source and reason, with tabs between where no terminal is."""
+    screen = console()
+    if not screen.is_terminal:
+        for one in held:
+            plain("\t".join([one.document_id, one.state, safe(one.source), safe(one.reason)]))
+        return
+    for one in held:
+        plain(f"{one.document_id}  {one.state}  {safe(one.source)}")
+        indented(safe(one.reason), 3, "dim")
+    plain(f"{count(len(held), 'document')} in quarantine.")
+
+
+def show_document(info: DocumentInfo, findings: Sequence[Finding], beginning: str) -> None:
+    """What is known of a document, what was found in it, and how its text begins."""
     pairs = {
         "title": info.title,
         "id": info.document_id,
@@ -56,6 +73,7 @@ def show_document(info: DocumentInfo, beginning: str) -> None:
         "size": f"{count(info.characters, 'character')} in {count(info.chunks, 'chunk')}",
         "sha256": info.sha256,
         "added": info.added_at,
+        "found": _counted(findings) + ("; parts of the text are masked" if info.masked else ""),
     }
     _show_pairs(pairs)
     more = " …" if info.characters > len(beginning) else ""
@@ -88,6 +106,13 @@ def show_status(path: Path, status: Mapping[str, object]) -> None:
 def size(documents: int, chunks: int) -> str:
     """`12 documents, 140 chunks`."""
     return f"{count(documents, 'document')}, {count(chunks, 'chunk')}"
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    """`2 personal (email), 1 secret (AWS key)`."""
+    groups = Counter(finding.group for finding in findings)
+    kinds = {group: sorted({f.kind for f in findings if f.group == group}) for group in groups}
+    return ", ".join(f"{groups[group]:,} {group} ({', '.join(kinds[group])})" for group in sorted(groups)) or "nothing"
 
 
 def _show_pairs(pairs: Mapping[str, str]) -> None:

@@ -18,16 +18,20 @@ from ingest.derived import Derived, Only
 from ingest.embedder import Embedded, Embedder, Vectors, load_embedder
 from ingest.errors import EmbedderMismatch, IndexDamaged, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
 from ingest.fuse import fuse
+from ingest.inspect import Finding
 from ingest.lock import WriteLock
 from ingest.manifest import NAME as MANIFEST
 from ingest.manifest import Manifest, check, hash_file, sync_folder
 from ingest.settings import IngestSettings
 from ingest.store import Store
-from ingest.types import Allowed, Chunk, Document, DocumentInfo, Hit, LedgerEntry, Mode
+from ingest.types import Allowed, Chunk, Document, DocumentInfo, Hit, LedgerEntry, Mode, Quarantined
 from ingest.vectors import Ids, device
 
 STORE = "store.sqlite3"
 FILES = "files"
+UPLOAD = "upload:"
+"""How the source of a document begins that came as bytes."""
+_HELD = "held-"
 _DEPTH = 100  # candidates that each of the two searches gives to the fusion
 _KEPT = 16  # answers to who may read what that are kept
 _TRIES = 5  # searches of an index that another process changes just then
@@ -301,8 +305,13 @@ class Index:
         return self._store.parsed(document_id)
 
     def original(self, document_id: str) -> Path:
-        """The file that a document was made from. Raises DocumentNotFound, or SourceError if it is gone or has changed."""
+        """The file that a document was made from. Raises DocumentNotFound, or SourceError if it is gone, has changed, or
+        holds what was masked in the text."""
         info = self._store.document(document_id)
+        if info.masked:
+            raise SourceError(
+                f"The file {info.source} is not given out: parts of its text are masked.", "Its text is here, without those."
+            )
         kept = self.path / FILES / _kept(document_id, info.sha256)
         if kept.is_file():
             return kept
@@ -310,6 +319,23 @@ class Index:
         if source.is_file() and hash_file(source) == info.sha256:
             return source
         raise SourceError(f"The file {info.source} is gone or has changed since it was ingested.", "Its text is still here.")
+
+    def findings(self, document_id: str) -> tuple[Finding, ...]:
+        """All that inspection found in a document, in order of place; those of its title stand at 0..0."""
+        return self._store.findings(document_id)
+
+    def quarantine(self, source: str | None = None) -> list[Quarantined]:
+        """What was ever held back (from one source), whatever became of it."""
+        return self._store.quarantine(source)
+
+    def is_released(self, sha256: str) -> bool:
+        """Whether a person has said of this very content that it may come in."""
+        return self._store.is_released(sha256)
+
+    def held_file(self, held: Quarantined) -> Path:
+        """Where the bytes of a version that is held back are: kept here (an upload), or on this machine."""
+        kept = self.path / FILES / _held(held)
+        return kept if kept.is_file() else Path(held.source)
 
     def ledger(self, limit: int = 1000) -> list[LedgerEntry]:
         """The latest ledger lines, newest first."""
@@ -326,6 +352,7 @@ class Index:
         return {
             "documents": documents,
             "chunks": chunks,
+            "quarantined": sum(held.state == "held" for held in self.quarantine()),
             "embedder": self.embedder_name,
             "dimension": self.dimension,
             "vector_index": self._derived.kind,
@@ -337,6 +364,7 @@ class Index:
     def verify(self) -> list[str]:
         """Every fault that can be found, as sentences; an empty list when the index is whole."""
         faults = self._store.check()
+        faults += self._lost_uploads() if not faults else []
         try:
             manifest = Manifest.read(self.path)
         except (ValueError, TypeError, KeyError) as error:
@@ -350,26 +378,52 @@ class Index:
             faults.append("The manifest names another embedder than the store.")
         return faults
 
+    def _lost_uploads(self) -> list[str]:
+        held = [held for held in self.quarantine() if held.state == "held" and held.source.startswith(UPLOAD)]
+        lost = [one for one in held if not (self.path / FILES / _held(one)).is_file()]
+        return [f"The file of {one.source}, which is in quarantine, is missing." for one in lost]
+
     # --- writing
 
-    def add(self, document: Document, chunks: Sequence[Chunk], embedded: Embedded) -> LedgerEntry:
-        """Put a document in place of what its source had before; durable when this returns, found at once."""
-        entry = self._writable().add(document, chunks, embedded)
-        self._drop_originals(document.id, keep=_kept(document.id, document.sha256))
+    def add(
+        self, document: Document, chunks: Sequence[Chunk], embedded: Embedded, released: Quarantined | None = None
+    ) -> LedgerEntry:
+        """Put a document in place of what its source had before; durable when this returns, found at once.
+
+        `released` is what was held back until now and may come in from here on.
+        """
+        entry = self._writable().add(document, chunks, embedded, released)
+        self._drop_files(document.id, keep=() if document.masked else (_kept(document.id, document.sha256),))
         return entry
 
     def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out. Raises DocumentNotFound."""
         entry = self._writable().remove(document_id)
-        self._drop_originals(document_id, keep="")
+        self._drop_files(document_id, keep=tuple(map(_held, self.quarantine(entry.source))))
         return entry
+
+    def hold(self, held: Quarantined, entry: LedgerEntry, data: bytes | None = None) -> None:
+        """Hold a version of a document back; `data` are its bytes, if it has no place of its own on this machine."""
+        store = self._writable()
+        if data is not None:
+            self._keep(_held(held), data)
+        store.hold(held, entry)
+        kept = _kept(held.document_id, info.sha256) if (info := store.find(held.source)) else ""
+        self._drop_files(held.document_id, keep=(kept, _held(held)))
+
+    def forget_held(self, held: Quarantined, entry: LedgerEntry | None, *, drop: bool) -> None:
+        """What was held waits no longer; with `drop`, its source is left out as long as it holds this very content."""
+        self._writable().forget_held(held, entry, drop=drop)
+        (self.path / FILES / _held(held)).unlink(missing_ok=True)
 
     def keep_original(self, document: Document, data: bytes) -> None:
         """Keep the file of a document that has no place of its own on this machine (an upload), beside the one of its
         former version: `add` takes that away."""
+        self._keep(_kept(document.id, document.sha256), data)
+
+    def _keep(self, name: str, data: bytes) -> None:
         folder = self.path / FILES
         _make_folder(folder)
-        name = _kept(document.id, document.sha256)
         temporary = folder / f"{name}.new"
         try:
             with temporary.open("wb") as file:
@@ -384,10 +438,12 @@ class Index:
                 f"The file can't be kept in {folder}: {error.strerror}.", "Free some space and try again."
             ) from error
 
-    def _drop_originals(self, document_id: str, *, keep: str) -> None:
-        for path in (self.path / FILES).glob(f"{document_id}-*"):
-            if path.name != keep:
-                path.unlink(missing_ok=True)
+    def _drop_files(self, document_id: str, *, keep: Collection[str]) -> None:
+        """Take away what is kept of a document's other versions, also by a process that died."""
+        for pattern in (f"{document_id}-*", f"{_HELD}{document_id}-*"):
+            for path in (self.path / FILES).glob(pattern):
+                if path.name not in keep:
+                    path.unlink(missing_ok=True)
 
     def record(self, entry: LedgerEntry) -> None:
         """A ledger line for a file that changed nothing."""
@@ -469,6 +525,11 @@ def _check_not_emptied(path: Path) -> None:
 def _kept(document_id: str, sha256: str) -> str:
     """The name under which the index keeps an upload's file."""
     return f"{document_id}-{sha256[:16]}"
+
+
+def _held(held: Quarantined) -> str:
+    """The name under which the index keeps the file of an upload that is held back."""
+    return f"{_HELD}{_kept(held.document_id, held.sha256)}"
 
 
 def _size(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""THE STORY of ingestion: files to parsed text to chunks to vectors to the index, one ledger line for each file."""
+"""THE STORY of ingestion: files to parsed and inspected text to chunks to vectors to the index, a ledger line for each file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 from ingest.chunker import Chunker
 from ingest.embedder import embed_in_steps
-from ingest.errors import DocumentError, EmptyDocument, IngestError, SourceError, TooLarge
-from ingest.index import Index, document_id
+from ingest.errors import DocumentError, DocumentNotFound, EmptyDocument, IngestError, SourceError, TooLarge
+from ingest.index import UPLOAD, Index, document_id
+from ingest.inspect.inspector import Inspection, share_out
 from ingest.sources.files import Found, source_of
-from ingest.types import Chunk, Document, LedgerEntry, Parsed, Progress, Report, Span
+from ingest.types import Chunk, Document, DocumentInfo, LedgerEntry, Parsed, Progress, Quarantined, Report, Span
 
 ProgressCallback = Callable[[Progress], None]
 Find = Callable[[Sequence[Path]], Iterable[Found]]
@@ -36,9 +37,24 @@ class Parse(Protocol):
     def __call__(self, path: Path | None, name: str, data: bytes | None = None) -> Parsed: ...
 
 
+class Inspect(Protocol):
+    """Looks a document over and says what becomes of it; `released`: a person has said that it may come in."""
+
+    def __call__(self, parsed: Parsed, *, released: bool = False) -> Inspection: ...
+
+
+def no_inspection(parsed: Parsed, *, released: bool = False) -> Inspection:
+    """Every document is taken in as it is."""
+    return Inspection("keep", parsed)
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document ready to be embedded; or the ledger line of one that needs no embedding."""
+    """A document ready to be embedded; or the ledger line of one that needs no embedding.
+
+    `held` is a version that is to be held back, with its bytes in `data` if they have no place of their own. `released` is
+    one that was, and comes in now. `outdated` is held back no longer: its file has another content again.
+    """
 
     source: str
     document: Document | None = None
@@ -46,6 +62,10 @@ class Prepared:
     texts: tuple[str, ...] = ()
     spans: tuple[list[Span], ...] = ()
     entry: LedgerEntry | None = None
+    held: Quarantined | None = None
+    data: bytes | None = None
+    released: Quarantined | None = None
+    outdated: tuple[Quarantined, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,9 +94,18 @@ class _Run:
 class Pipeline:
     """Takes files into an index that is open for writing. `chunker` is called once, when a document needs it."""
 
-    def __init__(self, index: Index, *, find: Find, parse: Parse, chunker: Callable[[Index], Chunker], max_bytes: int) -> None:
+    def __init__(
+        self,
+        index: Index,
+        *,
+        find: Find,
+        parse: Parse,
+        chunker: Callable[[Index], Chunker],
+        max_bytes: int,
+        inspect: Inspect = no_inspection,
+    ) -> None:
         self.index = index
-        self._find, self._parse, self._max_bytes = find, parse, max_bytes
+        self._find, self._parse, self._inspect, self._max_bytes = find, parse, inspect, max_bytes
         self._make_chunker = chunker
         self._chunker: Chunker | None = None
 
@@ -98,7 +127,9 @@ class Pipeline:
             raise SourceError(f"The folder {root} can't be read: nothing was changed.", "Check that it is there and mounted.")
         found = self._found([folder])
         below = source_of(root).rstrip(os.sep) + os.sep
-        known = [info for info in self.index.documents() if info.source.startswith(below)]
+        documents = {info.source: info.document_id for info in self.index.documents() if info.source.startswith(below)}
+        waiting = [held for held in self.index.quarantine() if held.state != "released" and held.source.startswith(below)]
+        known = {*documents, *(held.source for held in waiting if held.state == "held")}
         if known and not any(file.error is None for file in found):
             raise SourceError(
                 f"The folder {root} has no readable file in it, but the index has {len(known)} documents from it: "
@@ -108,17 +139,25 @@ class Pipeline:
         run = self._take_in(found, progress)
         seen = {file.source for file in found}
         unreadable = tuple(file.source + os.sep for file in found if file.error)
-        for info in known:
-            if info.source not in seen and not info.source.startswith(unreadable):
-                run.done(self.index.remove(info.document_id))
+        gone = {source for source in known if source not in seen and not source.startswith(unreadable)}
+        for held in waiting:
+            if held.source not in seen and not held.source.startswith(unreadable):
+                entry = LedgerEntry(held.source, held.document_id, "removed", "was in quarantine")
+                told = entry if held.source in gone and held.source not in documents else None
+                self.index.forget_held(held, told, drop=False)
+                if told:
+                    run.done(told)
+        for source in sorted(gone & documents.keys()):
+            run.done(self.index.remove(documents[source]))
         self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began, tuple(self.index.notes))
 
     def upload(self, name: str, data: bytes) -> LedgerEntry:
-        """Take in one file that came as bytes; the index keeps the original."""
-        source = f"upload:{name}"
-        prepared = self._prepare_bytes(source, name, data)
-        if prepared.document:
+        """Take in one file that came as bytes; the index keeps the original, unless it holds what was masked in the text."""
+        prepared = self._prepare_bytes(f"{UPLOAD}{name}", name, data)
+        if prepared.held:
+            prepared = replace(prepared, data=data)
+        elif prepared.document and not prepared.document.masked:
             self.index.keep_original(prepared.document, data)
         run = _Run(1, None)
         self._embed([prepared], run)
@@ -132,10 +171,42 @@ class Pipeline:
         self.index.publish()
         return entries
 
+    def quarantine(self) -> list[Quarantined]:
+        """What is held back and waits for a person, in order of source."""
+        return [held for held in self.index.quarantine() if held.state == "held"]
+
+    def release(self, document_ids: Iterable[str]) -> list[LedgerEntry]:
+        """Take in what is held back (or was dropped); the same content is never held back again, whatever its source.
+
+        What it was held back for is left as it is; the other policies go on to hold. Raises DocumentNotFound, before
+        anything is done, if one is not there.
+        """
+        waiting = self._waiting(document_ids, "held", "dropped")
+        run = _Run(len(waiting), None)
+        self._embed((self._prepare_released(held) for held in waiting), run)
+        self.index.publish()
+        return run.entries
+
+    def drop(self, document_ids: Iterable[str]) -> list[LedgerEntry]:
+        """Forget what is held back; a file on the disk stays there, and is left out as long as it holds the same content.
+
+        Raises DocumentNotFound, before anything is done, if one is not there.
+        """
+        entries = []
+        for held in self._waiting(document_ids, "held"):
+            entry = LedgerEntry(held.source, held.document_id, "removed", "dropped from the quarantine")
+            self.index.forget_held(held, entry, drop=True)
+            entries.append(entry)
+        return entries
+
     def take_over(self, index: Index, progress: ProgressCallback | None = None) -> Report:
-        """Chunk and embed every document of another index anew into this one, from the text that is stored there."""
+        """Chunk and embed every document of another index anew into this one, from the text that is stored there.
+
+        What this one has already, byte for byte, is passed over: a run that was stopped goes on where it was.
+        """
         began = time.monotonic()
-        documents = index.documents()
+        known = {info.source: info.sha256 for info in self.index.documents()}
+        documents = [info for info in index.documents() if known.get(info.source) != info.sha256]
         run = _Run(len(documents), progress)
         self._embed((self._chunked(index.parsed(info.document_id)) for info in documents), run)
         self.index.publish()
@@ -186,12 +257,57 @@ class Pipeline:
 
     def _prepare_bytes(self, source: str, name: str, data: bytes) -> Prepared:
         known, sha256 = self.index.find(source), hashlib.sha256(data).hexdigest()
+        waiting = {held.sha256: held for held in self.index.quarantine(source) if held.state != "released"}
         if known and known.sha256 == sha256:
-            return Prepared(source, entry=LedgerEntry(source, known.document_id, "unchanged", None, known.chunks))
+            entry = LedgerEntry(source, known.document_id, "unchanged", None, known.chunks)
+            return Prepared(source, entry=entry, outdated=tuple(waiting.values()))
+        if held := waiting.get(sha256):
+            return Prepared(source, entry=_still(held, known))
+        return self._prepare_new(source, name, data, sha256, released=self.index.is_released(sha256))
+
+    def _prepare_released(self, held: Quarantined) -> Prepared:
+        """Read again what was held back, to take it in."""
+        path, name = self.index.held_file(held), held.source.removeprefix(UPLOAD)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            return self._failed(held.source, f"can't be read: {error.strerror}")
+        if hashlib.sha256(data).hexdigest() != held.sha256:
+            return self._failed(held.source, "has changed since it was held back: add it again")
+        prepared = self._prepare_new(held.source, Path(name).name, data, held.sha256, released=True)
+        if prepared.document and not prepared.document.masked and held.source.startswith(UPLOAD):
+            self.index.keep_original(prepared.document, data)
+        return replace(prepared, released=held)
+
+    def _waiting(self, document_ids: Iterable[str], *states: str) -> list[Quarantined]:
+        there = {held.document_id: held for held in self.index.quarantine() if held.state in states}
+        wanted = list(dict.fromkeys(document_ids))
+        for one in wanted:
+            if one not in there:
+                raise DocumentNotFound(
+                    f"There is no document {one!r} in the quarantine.", "`ingest quarantine list` shows what there is."
+                )
+        return [there[one] for one in wanted]
+
+    def _prepare_new(self, source: str, name: str, data: bytes, sha256: str, *, released: bool) -> Prepared:
         try:
             parsed = self._parse(None, name, data)
+            inspection = self._inspect(parsed, released=released)
+            identity = document_id(source)
+            if inspection.action == "quarantine":
+                held = Quarantined(source, identity, sha256, inspection.reason, inspection.findings)
+                return Prepared(source, entry=_still(held, self.index.find(source)), held=held)
+            parsed, masked = inspection.parsed, inspection.action == "mask"
             document = Document(
-                document_id(source), source, parsed.title, parsed.media_type, sha256, parsed.text, parsed.blocks
+                identity,
+                source,
+                parsed.title,
+                parsed.media_type,
+                sha256,
+                parsed.text,
+                parsed.blocks,
+                inspection.findings,
+                masked,
             )
             prepared = self._chunked(document)
             if not prepared.chunks:
@@ -208,7 +324,7 @@ class Pipeline:
     def _chunked(self, document: Document) -> Prepared:
         if self._chunker is None:
             self._chunker = self._make_chunker(self.index)
-        chunks = tuple(self._chunker(document))
+        chunks = share_out(document, self._chunker(document))
         texts = tuple(self._chunker.text_to_embed(document, chunk) for chunk in chunks)
         spans = tuple(self._chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True))
         return Prepared(document.source, document, chunks, texts, spans)
@@ -222,8 +338,13 @@ class Pipeline:
         """Embed documents together until a batch is full, then write each of them in a transaction of its own."""
         waiting: list[Prepared] = []
         for one in prepared:
+            for held in one.outdated:
+                self.index.forget_held(held, None, drop=False)
             if one.entry:
-                self.index.record(one.entry)
+                if one.held:
+                    self.index.hold(one.held, one.entry, one.data)
+                else:
+                    self.index.record(one.entry)
                 run.done(one.entry)
                 continue
             waiting.append(one)
@@ -245,8 +366,17 @@ class Pipeline:
         at = 0
         for one in documents:
             assert one.document is not None
-            run.done(self.index.add(one.document, one.chunks, embedded[at : at + len(one.chunks)]))
+            run.done(self.index.add(one.document, one.chunks, embedded[at : at + len(one.chunks)], one.released))
             at += len(one.chunks)
+
+
+def _still(held: Quarantined, known: DocumentInfo | None) -> LedgerEntry:
+    """The ledger line of what is held back, or was dropped and is still the same. The index keeps what it has of an earlier
+    version: a poisoned file must not take that away."""
+    if held.state == "dropped":
+        return LedgerEntry(held.source, held.document_id, "unchanged", "is left out: it was dropped from the quarantine")
+    reason = held.reason + ("; the earlier version stays" if known else "")
+    return LedgerEntry(held.source, held.document_id, "quarantined", reason)
 
 
 def _ahead(items: Iterator[T], limit: int) -> Iterator[T]:

@@ -35,6 +35,23 @@ class IngestSettings(BaseSettings):
     max_file_bytes: int = Field(default=100 * MIB, ge=1, description="A file larger than this is refused, in bytes.")
     parse_seconds: float = Field(default=120.0, gt=0, description="A file whose parsing takes longer is given up, in seconds.")
     parse_memory_mb: int = Field(default=2048, ge=128, description="Memory that parsing one file may take, in MiB.")
+    documents_personal: Literal["keep", "mask", "quarantine"] = Field(
+        default="keep",
+        description="What is done with a document that holds personal data: `keep` it as it is, `mask` what was found, or "
+        "`quarantine` the document until a person releases or drops it.",
+    )
+    documents_secrets: Literal["keep", "mask", "quarantine"] = Field(
+        default="mask", description="The same for secrets: keys, tokens, passwords."
+    )
+    documents_orders: Literal["keep", "mask", "quarantine"] = Field(
+        default="keep",
+        description="The same for text that gives orders to a model; what is kept is set aside when a question is answered.",
+    )
+    documents_hidden: Literal["keep", "mask", "quarantine"] = Field(
+        default="mask",
+        description="The same for text that a reader does not see. Unless this is `keep`, a document whose hidden text gives "
+        "orders is quarantined.",
+    )
 
     @classmethod
     def settings_customise_sources(

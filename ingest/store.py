@@ -8,16 +8,19 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 
 from ingest.embedder import Embedded, Vectors
 from ingest.errors import DocumentNotFound, IndexBusy, IndexDamaged, IndexMissing, IndexReadOnly, StorageFull, StoreError
-from ingest.types import Block, Chunk, Document, DocumentInfo, LedgerEntry
+from ingest.inspect import Finding
+from ingest.types import Block, Chunk, Document, DocumentInfo, LedgerEntry, Quarantined, QuarantineState
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PIECE = 65_536  # characters; a text is kept in pieces, so that a passage of a huge document is read without the rest
 
 _DISK_FULL = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
@@ -27,7 +30,8 @@ _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id TEXT PRIMARY KEY, source TEXT NOT NULL UNIQUE, title TEXT NOT NULL, media_type TEXT NOT NULL,
-    chunks INTEGER NOT NULL, characters INTEGER NOT NULL, sha256 TEXT NOT NULL, added_at TEXT NOT NULL
+    chunks INTEGER NOT NULL, characters INTEGER NOT NULL, sha256 TEXT NOT NULL, added_at TEXT NOT NULL,
+    masked INTEGER NOT NULL DEFAULT 0, findings TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE TABLE pieces (
     document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE, ordinal INTEGER NOT NULL, text TEXT NOT NULL,
@@ -39,7 +43,7 @@ CREATE TABLE blocks (
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
     start INTEGER NOT NULL, "end" INTEGER NOT NULL, page INTEGER, place TEXT NOT NULL, vector BLOB NOT NULL,
-    sentences BLOB NOT NULL
+    sentences BLOB NOT NULL, findings TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX chunks_of_document ON chunks(document_id);
 CREATE TABLE removed (chunk_id INTEGER PRIMARY KEY);
@@ -48,7 +52,24 @@ CREATE TABLE ledger (
     reason TEXT, chunks INTEGER NOT NULL
 );
 """
+_QUARANTINE = """
+CREATE TABLE quarantine (
+    source TEXT NOT NULL, sha256 TEXT NOT NULL, document_id TEXT NOT NULL, reason TEXT NOT NULL, findings TEXT NOT NULL,
+    state TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (source, sha256)
+) WITHOUT ROWID;
+CREATE INDEX quarantine_by_content ON quarantine(sha256);
+"""
+# From the schema of each version to the next: what there was before has no findings, and nothing is held back.
+_MIGRATIONS = {
+    1: """
+ALTER TABLE documents ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE documents ADD COLUMN findings TEXT NOT NULL DEFAULT '';
+ALTER TABLE chunks ADD COLUMN findings TEXT NOT NULL DEFAULT '';
+"""
+    + _QUARANTINE,
+}
 _INFO = "id, source, title, media_type, chunks, characters, sha256, added_at"
+_HELD = "source, document_id, sha256, reason, findings, state, at"
 # The page cache outside a transaction is small; what is read often (chunks' places) fits.
 _PRAGMAS = "PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -65536;"
 
@@ -75,14 +96,19 @@ class Store:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version == 0 and self.writable:
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            self._db.executescript(f"BEGIN; {_SCHEMA} {_QUARANTINE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version == 0:
             raise IndexMissing(f"The index {self.path.parent} is empty.", "Fill it with: ingest add PATH")
+        elif version in _MIGRATIONS:
+            # One that only reads takes the store as it is.
+            for step in range(version, SCHEMA_VERSION) if self.writable else ():
+                self._db.executescript(f"BEGIN IMMEDIATE; {_MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise IndexDamaged(
                 f"The store {self.path} has format {version}, this program reads format {SCHEMA_VERSION}.",
                 "Use the version of rag-bot that made it, or ingest the documents again into a new folder.",
             )
+        self._schema = SCHEMA_VERSION if self.writable else version
         if self.writable:
             self._db.execute("PRAGMA synchronous = FULL")  # a document reported as added survives a power cut
 
@@ -121,20 +147,52 @@ class Store:
     def version(self) -> int:
         if self._frozen and _signature(self.path) != self._signature:
             self._reconnect()
+        if self._schema < SCHEMA_VERSION:  # until a writer has brought it up to date
+            row = self._row("PRAGMA user_version")
+            self._schema = int(row[0]) if row else self._schema
         return int(self.meta("version") or 0)
 
+    @property
+    def _findings(self) -> str:
+        """The column of the findings; a store of the first schema has none."""
+        return "findings" if self._schema > 1 else "''"
+
+    @property
+    def _masked(self) -> str:
+        return "masked" if self._schema > 1 else "0"
+
     def documents(self) -> list[DocumentInfo]:
-        return [DocumentInfo(*row) for row in self._rows(f"SELECT {_INFO} FROM documents ORDER BY source")]
+        return [_info(row) for row in self._rows(f"SELECT {_INFO}, {self._masked} FROM documents ORDER BY source")]
 
     def document(self, document_id: str) -> DocumentInfo:
-        row = self._row(f"SELECT {_INFO} FROM documents WHERE id = ?", document_id)
+        row = self._row(f"SELECT {_INFO}, {self._masked} FROM documents WHERE id = ?", document_id)
         if row is None:
             raise DocumentNotFound(f"There is no document {document_id!r} in the index.", "`ingest list` shows what there is.")
-        return DocumentInfo(*row)
+        return _info(row)
 
     def find(self, source: str) -> DocumentInfo | None:
-        row = self._row(f"SELECT {_INFO} FROM documents WHERE source = ?", source)
-        return DocumentInfo(*row) if row else None
+        row = self._row(f"SELECT {_INFO}, {self._masked} FROM documents WHERE source = ?", source)
+        return _info(row) if row else None
+
+    def findings(self, document_id: str) -> tuple[Finding, ...]:
+        """All that inspection found in a document, in order of place."""
+        own = self._rows(f"SELECT {self._findings} FROM documents WHERE id = ?", document_id)
+        shared = self._rows(f"SELECT {self._findings} FROM chunks WHERE document_id = ?", document_id)
+        found = {finding for row in (*own, *shared) for finding in _read_findings(str(row[0]))}
+        return tuple(sorted(found, key=lambda f: (f.start, f.end, f.group, f.kind)))
+
+    def quarantine(self, source: str | None = None) -> list[Quarantined]:
+        """What was ever held back (from one source), whatever became of it, in order of source."""
+        if self._schema < 2:
+            return []
+        where, values = ("WHERE source = ?", (source,)) if source is not None else ("", ())
+        return [_quarantined(row) for row in self._rows(f"SELECT {_HELD} FROM quarantine {where} ORDER BY source, at", *values)]
+
+    def is_released(self, sha256: str) -> bool:
+        """Whether a person has said of this very content, under any source, that it may come in."""
+        if self._schema < 2:
+            return False
+        return self._row("SELECT 1 FROM quarantine WHERE sha256 = ? AND state = 'released'", sha256) is not None
 
     def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
         """The characters from `start` to `end` of a document's text."""
@@ -156,7 +214,7 @@ class Store:
             some = ids[at : at + 500]
             marks = ",".join("?" * len(some))
             for row in self._rows(
-                f'SELECT id, document_id, start, "end", page, place FROM chunks WHERE id IN ({marks})', *some
+                f'SELECT id, document_id, start, "end", page, place, {self._findings} FROM chunks WHERE id IN ({marks})', *some
             ):
                 found[int(row[0])] = str(row[1]), self._chunk(row)
         return found
@@ -168,7 +226,9 @@ class Store:
     def chunks_of(self, document_id: str) -> list[Chunk]:
         """All chunks of a document, in reading order."""
         rows = self._rows(
-            'SELECT id, document_id, start, "end", page, place FROM chunks WHERE document_id = ? ORDER BY start', document_id
+            f'SELECT id, document_id, start, "end", page, place, {self._findings} FROM chunks '
+            "WHERE document_id = ? ORDER BY start",
+            document_id,
         )
         return [self._chunk(row) for row in rows]
 
@@ -178,7 +238,10 @@ class Store:
         row = self._row("SELECT data FROM blocks WHERE document_id = ?", document_id)
         blocks = _unpacked(bytes(row[0])) if row else ()
         text = self.text(document_id)
-        return Document(info.document_id, info.source, info.title, info.media_type, info.sha256, text, blocks)
+        findings = self.findings(document_id)
+        return Document(
+            info.document_id, info.source, info.title, info.media_type, info.sha256, text, blocks, findings, info.masked
+        )
 
     def counts(self) -> tuple[int, int, int]:
         """How many documents and chunks there are, and the largest id a chunk ever had."""
@@ -215,14 +278,14 @@ class Store:
         """Id, document title, document id and chunk of the chunks whose id is above `after`, in order of id."""
         while True:
             rows = self._rows(
-                'SELECT c.id, c.document_id, c.start, c."end", c.page, c.place, d.title FROM chunks c '
+                'SELECT c.id, c.document_id, c.start, c."end", c.page, c.place, \'\', d.title FROM chunks c '
                 "JOIN documents d ON d.id = c.document_id WHERE c.id > ? ORDER BY c.id LIMIT ?",
                 after, batch,
             )  # fmt: skip
             if not rows:
                 return
             for row in rows:
-                yield int(row[0]), str(row[6]), str(row[1]), self._chunk(row)
+                yield int(row[0]), str(row[7]), str(row[1]), self._chunk(row)
             after = int(rows[-1][0])
 
     def ledger(self, limit: int = 1000) -> list[LedgerEntry]:
@@ -244,7 +307,33 @@ class Store:
                 faults.append(f"Document {document_id} has {found} chunks of {chunks}.")
             if characters != length or last > characters:
                 faults.append(f"Document {document_id} has {length} characters of {characters}.")
-        return faults
+        return faults + self._faulty_findings() + self._faulty_quarantine()
+
+    def _faulty_findings(self) -> list[str]:
+        """Findings that can't be read, or stand where the document has no text."""
+        if self._schema < 2:
+            return []
+        faults = []
+        rows = self._rows(
+            "SELECT id, characters, findings FROM documents WHERE findings != '' UNION ALL "
+            "SELECT d.id, d.characters, c.findings FROM chunks c JOIN documents d ON d.id = c.document_id "
+            "WHERE c.findings != ''"
+        )
+        for document_id, characters, packed in rows:
+            try:
+                whole = all(0 <= f.start <= f.end <= characters for f in _read_findings(packed))
+            except (ValueError, TypeError):
+                whole = False
+            if not whole:
+                faults.append(f"Document {document_id} has findings that are damaged.")
+        return list(dict.fromkeys(faults))
+
+    def _faulty_quarantine(self) -> list[str]:
+        try:
+            self.quarantine()
+        except (ValueError, TypeError):
+            return ["The quarantine is damaged."]
+        return []
 
     # --- writing
 
@@ -252,15 +341,21 @@ class Store:
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
-    def add(self, document: Document, chunks: Sequence[Chunk], embedded: Embedded) -> LedgerEntry:
-        """Put a document in place of what its source had before, in one transaction; `embedded` has a row for each chunk."""
+    def add(
+        self, document: Document, chunks: Sequence[Chunk], embedded: Embedded, released: Quarantined | None = None
+    ) -> LedgerEntry:
+        """Put a document in place of what its source had before, in one transaction; `embedded` has a row for each chunk.
+
+        `released` is what was held back until now: this content may come in from here on, under any source.
+        """
         vectors = embedded.passages.astype("<f2")
+        own = set(document.findings).difference(*(chunk.findings for chunk in chunks))
         with self._transaction(change=True) as db:
             replaced = self._drop(document.id)
             db.execute(
-                f"INSERT INTO documents ({_INFO}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO documents ({_INFO}, masked, findings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (document.id, document.source, document.title, document.media_type, len(chunks), len(document.text),
-                 document.sha256, _now()),
+                 document.sha256, _now(), document.masked, _pack_findings(own)),
             )  # fmt: skip
             db.executemany(
                 "INSERT INTO pieces VALUES (?, ?, ?)",
@@ -268,15 +363,53 @@ class Store:
             )
             db.execute("INSERT INTO blocks VALUES (?, ?)", (document.id, _packed(document.blocks)))
             db.executemany(
-                'INSERT INTO chunks (document_id, start, "end", page, place, vector, sentences) VALUES (?, ?, ?, ?, ?, ?, ?)',
+                'INSERT INTO chunks (document_id, start, "end", page, place, vector, sentences, findings) '
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (document.id, chunk.start, chunk.end, chunk.page, _place(chunk), vector.tobytes(), _bytes(sentences))
+                    (
+                        document.id,
+                        chunk.start,
+                        chunk.end,
+                        chunk.page,
+                        _place(chunk),
+                        vector.tobytes(),
+                        _bytes(sentences),
+                        _pack_findings(chunk.findings),
+                    )
                     for chunk, vector, sentences in zip(chunks, vectors, embedded.sentences, strict=True)
                 ),
             )
             entry = LedgerEntry(document.source, document.id, "replaced" if replaced else "added", None, len(chunks))
             self._write_ledger(entry)
+            # What was held back of this source waits no longer: it has been replaced, or released.
+            db.execute("DELETE FROM quarantine WHERE source = ? AND state != 'released'", (document.source,))
+            if released:
+                self._put_in_quarantine(db, replace(released, state="released", at=_now()))
         return entry
+
+    def hold(self, held: Quarantined, entry: LedgerEntry) -> None:
+        """Note a version of a document that is held back, in place of what was held of its source before."""
+        with self._transaction() as db:
+            self._put_in_quarantine(db, held)
+            self._write_ledger(entry)
+
+    def forget_held(self, held: Quarantined, entry: LedgerEntry | None, *, drop: bool) -> None:
+        """What was held waits no longer; with `drop`, its source stays left out as long as it holds this very content."""
+        with self._transaction() as db:
+            if drop:
+                self._put_in_quarantine(db, replace(held, state="dropped", at=_now()))
+            else:
+                db.execute("DELETE FROM quarantine WHERE source = ? AND sha256 = ?", (held.source, held.sha256))
+            if entry:
+                self._write_ledger(entry)
+
+    def _put_in_quarantine(self, db: sqlite3.Connection, held: Quarantined) -> None:
+        db.execute("DELETE FROM quarantine WHERE source = ? AND state != 'released'", (held.source,))
+        db.execute(
+            f"INSERT OR REPLACE INTO quarantine ({_HELD}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (held.source, held.document_id, held.sha256, held.reason, _pack_findings(held.findings), held.state,
+             held.at or _now()),
+        )  # fmt: skip
 
     def remove(self, document_id: str) -> LedgerEntry:
         info = self.document(document_id)
@@ -310,6 +443,10 @@ class Store:
             )
             source.executemany(
                 "UPDATE documents SET added_at = ? WHERE id = ?", self._rows("SELECT added_at, id FROM documents")
+            )
+            source.execute("DELETE FROM quarantine")
+            source.executemany(
+                f"INSERT INTO quarantine ({_HELD}) VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows(f"SELECT {_HELD} FROM quarantine")
             )
             with self._lock:
                 source.backup(self._db)
@@ -349,7 +486,7 @@ class Store:
                 raise _translated(error, self.path) from error
 
     def _chunk(self, row: Sequence[object]) -> Chunk:
-        chunk_id, document_id, start, end, page, place = row[:6]
+        chunk_id, document_id, start, end, page, place, findings = row[:7]
         heading, pages, header = json.loads(str(place))
         return Chunk(
             start=int(str(start)),
@@ -361,6 +498,7 @@ class Store:
             kind="table" if header else "text",
             header=(header[0], header[1]) if header else None,
             id=int(str(chunk_id)),
+            findings=_read_findings(str(findings)),
         )
 
     def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
@@ -381,6 +519,27 @@ def _bytes(vectors: Vectors) -> bytes:
 
 def _place(chunk: Chunk) -> str:
     return json.dumps([chunk.heading, chunk.pages, chunk.header], ensure_ascii=False, separators=(",", ":"))
+
+
+def _info(row: Sequence[Any]) -> DocumentInfo:
+    return replace(DocumentInfo(*row[:-1]), masked=bool(row[-1]))
+
+
+def _quarantined(row: Sequence[Any]) -> Quarantined:
+    source, document_id, sha256, reason, findings, state, at = row
+    if state not in get_args(QuarantineState):
+        raise ValueError(f"{state!r} is no state of the quarantine")
+    return Quarantined(source, document_id, sha256, reason, _read_findings(findings), state, at)
+
+
+def _pack_findings(findings: Iterable[Finding]) -> str:
+    rows = [[f.group, f.kind, f.start, f.end, round(f.score, 3), f.note] for f in findings]
+    return json.dumps(sorted(rows), ensure_ascii=False, separators=(",", ":")) if rows else ""
+
+
+def _read_findings(packed: str) -> tuple[Finding, ...]:
+    rows = json.loads(packed) if packed else []
+    return tuple(sorted((Finding(*row) for row in rows), key=lambda f: (f.start, f.end)))
 
 
 def _packed(blocks: Sequence[Block]) -> bytes:

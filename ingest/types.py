@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from ingest.inspect import Finding
+
 BlockKind = Literal["heading", "text", "table"]
 Status = Literal["added", "unchanged", "replaced", "removed", "failed", "quarantined"]
 Mode = Literal["hybrid", "dense", "keyword"]
@@ -33,13 +35,31 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """Something in a file that a reader does not see.
+
+    It is `text[start:end]` of the document's text. What the parser left out of that has `start == end`, the place that it
+    stood at, and is held by `beside`. `sure` says that only who wants to hide text does this; else honest documents do it
+    too: comments, descriptions of pictures, what opens at a click. `kind` names the way it is hidden.
+    """
+
+    kind: str
+    start: int
+    end: int
+    sure: bool = True
+    page: int | None = None
+    beside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a parser makes of a file's bytes: the text, and where in it everything stands."""
+    """What a parser makes of a file's bytes: the text, and where in it everything stands. `hidden` is in order of place."""
 
     title: str
     text: str
     media_type: str
     blocks: tuple[Block, ...]
+    hidden: tuple[Hidden, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +68,9 @@ class Chunk:
 
     `pages` holds the page breaks inside the chunk as (offset in the document, page that begins there). A chunk of a
     table holds whole rows; `header` is then the span of the table's header, which may lie outside the chunk.
-    `id` is given by the store (0 before that).
+    `findings` are those in the chunk, in its headings, in its table's header and in the document's title (these at 0..0),
+    with offsets into the document's text; what was masked is masked in `text` already. `id` is given by the store (0 before
+    that).
     """
 
     start: int
@@ -60,6 +82,7 @@ class Chunk:
     kind: Literal["text", "table"] = "text"
     header: Span | None = None
     id: int = 0
+    findings: tuple[Finding, ...] = ()
 
     def page_at(self, offset: int) -> int | None:
         """The page that the character at `offset` (in the document's text) stands on."""
@@ -73,7 +96,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed document with its identity: the same source has the same id, whatever its text."""
+    """A parsed document with its identity: the same source has the same id, whatever its text.
+
+    `findings` are all that inspection found in it; `masked` says that some of its text was masked for that.
+    """
 
     id: str
     source: str
@@ -82,11 +108,16 @@ class Document:
     sha256: str
     text: str
     blocks: tuple[Block, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A stored document without its text, as `ingest list` shows it. `added_at` is ISO 8601, UTC."""
+    """A stored document without its text, as `ingest list` shows it. `added_at` is ISO 8601, UTC.
+
+    Where parts of the text are `masked`, the original is given to nobody.
+    """
 
     document_id: str
     source: str
@@ -96,6 +127,7 @@ class DocumentInfo:
     characters: int
     sha256: str
     added_at: str
+    masked: bool = False
 
 
 Allowed: TypeAlias = Callable[[DocumentInfo], bool]
@@ -140,6 +172,27 @@ class LedgerEntry:
     status: Status
     reason: str | None = None
     chunks: int = 0
+
+
+QuarantineState = Literal["held", "released", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A version of a document that was not taken in, until a person says what becomes of it.
+
+    `reason` and `findings` say why, and never repeat what was found. `held` waits for that person; `released` was taken in as
+    it is, here or under any other source; `dropped` is left out as long as its source holds this very content.
+    `at` is when that was, ISO 8601, UTC.
+    """
+
+    source: str
+    document_id: str
+    sha256: str
+    reason: str
+    findings: tuple[Finding, ...] = ()
+    state: QuarantineState = "held"
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

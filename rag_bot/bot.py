@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ingest.errors import DocumentNotFound
@@ -32,6 +33,7 @@ from rag_bot.marks import joined
 from rag_bot.memory import Memory
 from rag_bot.observe import Trace
 from rag_bot.rails import Rails
+from rag_bot.rails.masking import Masking
 from rag_bot.readers import Readers
 from rag_bot.retrieve import Retriever
 from rag_bot.rewrite import Rewriter
@@ -44,6 +46,7 @@ from rag_bot.types import (
     DoneEvent,
     Event,
     Evidence,
+    RailVerdict,
     Report,
     Sentence,
     SentenceEvent,
@@ -87,6 +90,7 @@ class Parts:
     quote: Answerer
     gate: Gate
     judge: Judge | None
+    masking: Masking | None
     llms: Sequence[LLM]
     open_writer: Callable[[], Pipeline]
     readers: Readers
@@ -113,6 +117,7 @@ class _Draft:
     citations: dict[int, Citation] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    verdicts: list[RailVerdict] = field(default_factory=list)
     refused: Verdict | None = None
     answer_id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     accounted: bool = False
@@ -229,11 +234,11 @@ class Bot:
         trace = draft.trace
 
         # 1. May this be asked at all?
-        with trace.step("rails"):
-            verdict = await parts.rails.check_question(draft.question)
-        if not verdict.allowed:
-            yield BlockedEvent(verdict)
-            yield DoneEvent(await self._finish(parts, draft, keep=keep, blocked=verdict))
+        draft.turns = await self._in_thread(parts.rails.check_turns, draft.turns)
+        vector = await self._asked(parts, draft, draft.question)
+        if draft.refused:
+            yield BlockedEvent(draft.refused)
+            yield DoneEvent(await self._finish(parts, draft, keep=keep, blocked=draft.refused))
             return
 
         # 2. A greeting or a thank-you needs no proof.
@@ -244,18 +249,24 @@ class Bot:
             yield DoneEvent(await self._finish(parts, draft, keep=keep))
             return
 
-        # 3. Put a follow-up so that it stands alone.
+        # 3. Put a follow-up so that it stands alone, and look at it again: it may say in two turns what it may not in one.
         with trace.step("rewrite"):
             draft.standalone = await parts.rewrite(draft.question, draft.turns, draft.budget)
+        if draft.standalone.text != draft.question:
+            vector = await self._asked(parts, draft, draft.standalone.text)
 
-        # 4. Find the passages that may hold the answer.
-        yield StatusEvent("search")
-        with trace.step("embed"):
-            vector = await self._in_thread(parts.retrieve.embed, draft.standalone.text)
-        with trace.step("search"):
-            draft.hits = await self._in_thread(
-                lambda: parts.retrieve(draft.standalone.text, self.settings.passages, vector=vector, allowed=draft.allowed)
-            )
+        # 4. Find the passages that may hold the answer, without those that give orders to a model.
+        if not draft.refused:
+            yield StatusEvent("search")
+            with trace.step("search"):
+                draft.hits = await self._in_thread(
+                    lambda: self._found(parts, draft.standalone.text, self.settings.passages, draft.allowed, vector=vector)
+                )
+            await self._screen(parts, draft)
+        if draft.refused:
+            yield BlockedEvent(draft.refused)
+            yield DoneEvent(await self._finish(parts, draft, keep=keep, blocked=draft.refused))
+            return
         yield SourcesEvent(tuple(draft.hits))
 
         # 5. Weigh their sentences: is the answer there?
@@ -282,8 +293,18 @@ class Bot:
     async def search(self, query: str, k: int, mode: Mode = "hybrid", *, allowed: Allowed | None = None) -> list[Hit]:
         """The passages that fit a query, without an answer; of documents that are `allowed` (None: to everyone)."""
         parts = self._opened()
-        allowed = allowed or self.everyone
-        return await self._in_thread(lambda: parts.retrieve(clean(query), k, mode, allowed=allowed))
+        may = allowed or self.everyone
+        return await self._in_thread(lambda: self._found(parts, clean(query), k, may, mode))
+
+    async def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
+        """The characters from `start` to `end` of a document's text, as readers may see it. Raises DocumentNotFound."""
+        parts = self._opened()
+        return await self._in_thread((parts.masking or parts.index).text, document_id, start, end)
+
+    async def original(self, document_id: str) -> Path:
+        """The file that a document was made from. Raises DocumentNotFound, or SourceError where it can't be given out."""
+        parts = self._opened()
+        return await self._in_thread((parts.masking or parts.index).original, document_id)
 
     async def upload(self, name: str, data: bytes) -> LedgerEntry:
         """Take a file into the index. Raises IndexBusy, IndexReadOnly or StorageFull."""
@@ -316,6 +337,48 @@ class Bot:
         conversation_id = conversation_id or secrets.token_urlsafe(12)
         return _Draft(question, conversation_id, new, trace, budget, turns, alone, parts.answerer.name, allowed)
 
+    async def _asked(self, parts: Parts, draft: _Draft, question: str) -> Vectors:
+        """The question's vector, once the rails have seen it: what they refuse stands in `draft.refused`, what they mask is
+        masked in the draft."""
+        with draft.trace.step("embed"):
+            vector = await self._in_thread(parts.retrieve.embed, question)
+        with draft.trace.step("rails"):
+            checked = await parts.rails.check_question(question, vector, draft.budget)
+        draft.verdicts.extend(checked.verdicts)
+        if not checked.verdict.allowed:
+            draft.refused = checked.verdict
+        if checked.text == question:
+            return vector
+        if question == draft.question:
+            draft.question = checked.text
+        draft.standalone = Standalone(checked.text, draft.question)
+        if draft.refused:
+            return vector
+        with draft.trace.step("embed"):
+            return await self._in_thread(parts.retrieve.embed, checked.text)
+
+    @staticmethod
+    async def _screen(parts: Parts, draft: _Draft) -> None:
+        with draft.trace.step("rails"):
+            screened = await parts.rails.check_passages(draft.hits)
+        draft.verdicts.extend(screened.verdicts)
+        aside = len(draft.hits) - len(screened.passages)
+        draft.hits = screened.passages
+        if not screened.verdict.allowed:
+            draft.refused = screened.verdict
+        elif aside:
+            draft.counts["passages_set_aside"] += aside
+            draft.notes.append(
+                f"{_many(aside, 'passage')} set aside: {'it gives' if aside == 1 else 'they give'} orders to a model."
+            )
+
+    @staticmethod
+    def _found(
+        parts: Parts, query: str, k: int, allowed: Allowed, mode: Mode = "hybrid", vector: Vectors | None = None
+    ) -> list[Hit]:
+        hits = parts.retrieve(query, k, mode, vector=vector, allowed=allowed)
+        return parts.masking.hits(hits) if parts.masking else hits
+
     @staticmethod
     def _weigh(parts: Parts, draft: _Draft, vector: Vectors) -> None:
         weights = parts.evidence.weights(draft.standalone)
@@ -345,17 +408,20 @@ class Bot:
         if parts.judge and claim.written:
             with draft.trace.step("judge"):
                 judged = await parts.judge(judged, draft.budget)
-        with draft.trace.step("rails"):
-            allowed = await parts.rails.check_sentence(claim.text, draft.hits)
         supported = judged.verdict.allowed
-        if not allowed.allowed:
-            draft.refused = allowed
-            return None
         if not supported:
             draft.counts["sentences_cut"] += 1
             if parts.gate.mode == "strict":
                 return None
-        claim = _renumbered(judged.claim, draft.numbers)
+        with draft.trace.step("rails"):
+            checked = await parts.rails.check_sentence(
+                judged.claim, draft.standalone.text, joined(draft.sentences), draft.budget
+            )
+        draft.verdicts.extend(checked.verdicts)
+        if not checked.verdict.allowed:
+            draft.refused = checked.verdict
+            return None
+        claim = _renumbered(replace(judged.claim, text=checked.text), draft.numbers)
         sentence = Sentence(claim.text, tuple(citation.n for citation in claim.citations), supported)
         draft.sentences.append(sentence)
         draft.citations.update((citation.n, citation) for citation in claim.citations)
@@ -364,7 +430,7 @@ class Bot:
 
     async def _finish(self, parts: Parts, draft: _Draft, *, keep: bool, blocked: Verdict | None = None) -> Answer:
         if blocked:
-            text = BLOCKED.format(reason=blocked.reason)
+            text = blocked.message or BLOCKED.format(reason=blocked.reason)
         elif draft.sentences:
             text = joined(draft.sentences)
         else:
@@ -383,6 +449,7 @@ class Bot:
             usage=draft.budget.spent,
             notes=tuple(draft.notes),
             counts=dict(draft.counts),
+            rails=tuple(draft.verdicts),
         )
         if keep:
             with draft.trace.step("memory"):
@@ -411,7 +478,8 @@ class Bot:
 
     def _refusal(self, parts: Parts, draft: _Draft) -> str:
         """An honest refusal that names the nearest sections, each with a mark that leads there."""
-        if not any(draft.allowed(info) for info in parts.index.documents()):
+        found = draft.hits and parts.index.counts()[0]
+        if not found and not any(draft.allowed(info) for info in parts.index.documents()):
             return NOTHING_THERE
         places: dict[str, str] = {}
         for hit in draft.hits:

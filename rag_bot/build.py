@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from ingest.build import open_pipeline
 from ingest.errors import IndexMissing
@@ -24,7 +25,9 @@ from rag_bot.llm.llm import LLM
 from rag_bot.llm.load import load_llms
 from rag_bot.llm.spec import parse_llms
 from rag_bot.memory import Memory
+from rag_bot.prompt import CANARY, PROMPTS
 from rag_bot.rails import NoRails, Rails
+from rag_bot.rails.masking import Masking
 from rag_bot.readers import Readers
 from rag_bot.retrieve import QueryEmbedder, Retriever
 from rag_bot.rewrite import ByLLM, ByRules
@@ -46,17 +49,20 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     index = _open_index(settings, create=create)
     for note in index.notes:
         _log.warning("%s", note)
-    text_at = text_reader(index)
+    masking = Masking(index) if settings.rails != "off" and settings.rails_personal == "mask" else None
+    text_at = masking.text_at if masking else text_reader(index)
     llms: tuple[LLM, ...] = ()
     judges: tuple[LLM, ...] = ()
+    guards: tuple[LLM, ...] = ()
     try:
         llms = load_llms(settings.llm, settings) if settings.answer != "quote" else ()
         judges = load_llms(settings.judge, settings) if llms else ()
         quote = QuoteAnswerer(text_at)
         answerer = make_answerer(settings, llms, quote, text_at)
-        _ = index.embedder  # loaded now, so that the first question needn't wait
+        guards = load_llms(settings.rails_llm, settings) if settings.rails_self_check else ()
+        rails = make_rails(settings, guards or llms, index.embedder.fingerprint)  # loaded now: no question need wait for it
     except BaseException:
-        for llm in (*llms, *judges):
+        for llm in (*llms, *judges, *guards):
             llm.close()
         index.close()
         raise
@@ -70,7 +76,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     return Parts(
         index=index,
         memory=memory,
-        rails=make_rails(settings),
+        rails=rails,
         rewrite=ByLLM(llms[0], seconds=settings.rewrite_seconds) if llms and settings.rewrite_seconds else ByRules(),
         retrieve=Retriever(index, embed),
         evidence=EvidenceFinder(index.terms, index.idf, index.sentence_cosines, text_at),
@@ -79,7 +85,8 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
         quote=quote,
         gate=Gate(text_at, settings.gate, support),
         judge=Judge(judges[0], seconds=settings.judge_seconds) if judges else None,
-        llms=(*llms, *judges),
+        masking=masking,
+        llms=(*llms, *judges, *guards),
         open_writer=open_writer,
         readers=readers,
     )
@@ -87,7 +94,17 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
 
 def check_settings(settings: Settings) -> None:
     """Raises BadSetting for what can be known to be wrong before anything is opened, and that no waiting will mend."""
-    make_rails(settings)
+    if settings.rails not in ("on", "off") or any(
+        (settings.rails_skip, settings.rails_fail_open, settings.rails_harm_allowed, settings.rails_log)
+    ):
+        make_rails(settings)  # what is at its default needs no look, and loading NeMo takes a second
+    if {*_listed(settings.rails_self_check)} - {"input", "output", "facts"}:
+        raise BadSetting(
+            f"RAG_BOT_RAILS_SELF_CHECK is {settings.rails_self_check!r}.",
+            "Name any of input, output and facts, parted by commas.",
+        )
+    if settings.rails_self_check and not (settings.rails_llm or parse_llms(settings.llm)):
+        raise BadSetting("RAG_BOT_RAILS_SELF_CHECK needs an LLM.", "Set RAG_BOT_RAILS_LLM or RAG_BOT_LLM.")
     Readers(settings.readers)
     Confidence(Calibration.load(), settings.max_wrong)
     if len(parse_llms(settings.judge)) > 1:
@@ -96,11 +113,42 @@ def check_settings(settings: Settings) -> None:
         raise BadSetting(f"RAG_BOT_ANSWER={settings.answer} needs an LLM.", "Set RAG_BOT_LLM, or use RAG_BOT_ANSWER=quote.")
 
 
-def make_rails(settings: Settings) -> Rails:
-    """The rails of the settings. Raises BadSetting."""
-    if settings.rails != "off":
-        raise BadSetting(f"There are no rails {settings.rails!r} yet.", "Leave RAG_BOT_RAILS out, or set it to off.")
-    return NoRails()
+def make_rails(settings: Settings, llms: Sequence[LLM] = (), embedder: str = "") -> Rails:
+    """The rails of the settings; self-checks ask the first of the LLMs, `embedder` is the fingerprint of the one in use.
+
+    Raises BadSetting or DependencyMissing.
+    """
+    if settings.rails == "off":
+        return NoRails()
+    from rag_bot.rails.local import local_rails
+    from rag_bot.rails.log import log_to
+    from rag_bot.rails.nemo import NemoRails
+
+    if settings.rails_log:
+        log_to(settings.rails_log)
+    local = local_rails(
+        question_personal=settings.rails_question_personal,
+        answer_personal=settings.rails_personal,
+        allowed_harm=_listed(settings.rails_harm_allowed),
+        allowed_links=_listed(settings.rails_links),
+        prompts=PROMPTS,
+        canary=CANARY,
+        embedder=embedder,
+    )
+    return NemoRails(
+        local,
+        folder=None if settings.rails == "on" else Path(settings.rails).expanduser(),
+        llm=llms[0] if llms else None,
+        self_checks=_listed(settings.rails_self_check),
+        skip=_listed(settings.rails_skip),
+        fail_open=_listed(settings.rails_fail_open),
+        seconds=settings.rails_seconds,
+        nearest=settings.rails_nearest,
+    )
+
+
+def _listed(setting: str) -> list[str]:
+    return [name.strip() for name in setting.split(",") if name.strip()]
 
 
 def make_answerer(settings: Settings, llms: Sequence[LLM], quote: QuoteAnswerer, text_at: TextAt) -> Answerer:

@@ -5,6 +5,8 @@ BotError
 ├── Busy                 more questions at once than the service takes; try again later
 ├── NotFound             no such conversation, answer or document
 ├── BadSetting           a setting has a value that can't be used
+├── BadDataset           a set of questions, or a run of one, can't be read or used
+├── ExtraMissing         a part that comes with an extra of the package is not installed
 ├── LLMError             the LLM failed
 │   ├── LLMUnavailable   it can't be reached or loaded
 │   ├── LLMBusy          too many questions wait for it already
@@ -43,6 +45,14 @@ class NotFound(BotError):
 
 class BadSetting(BotError):
     """A setting has a value that can't be used."""
+
+
+class BadDataset(BotError):
+    """A set of questions, or a run of one, can't be read or used."""
+
+
+class ExtraMissing(BotError):
+    """A part that comes with an extra of the package is not installed."""
 
 
 class LLMError(BotError):

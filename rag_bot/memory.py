@@ -167,10 +167,10 @@ class Memory:
         return secrets.token_urlsafe(16)
 
     def turns(self, conversation_id: str, limit: int = 6) -> list[Turn]:
-        """The last turns of a conversation, oldest first. Raises `NotFound`."""
+        """The last turns of a conversation, oldest first, without those that a rail refused. Raises `NotFound`."""
         columns = _turns.c
         newest = (
-            sa.select(columns.asked, columns.answer, columns.standalone, columns.abstained)
+            sa.select(columns.asked, columns.answer, columns.standalone, columns.abstained, columns.answer_object)
             .where(columns.conversation_id == conversation_id)
             .order_by(columns.position.desc())
             .limit(limit)
@@ -178,7 +178,11 @@ class Memory:
         with self.transaction() as connection:
             _find(connection, conversation_id)
             rows = connection.execute(newest).all()
-        return [Turn(row.asked, row.answer, row.standalone, row.abstained) for row in reversed(rows)]
+        return [
+            Turn(row.asked, row.answer, row.standalone, row.abstained)
+            for row in reversed(rows)
+            if not row.answer_object["blocked"]
+        ]
 
     def save(self, asked: str, answer: Answer, *, new: bool = True) -> None:
         """Keep an answer as the next turn of its conversation; one that isn't there is made if it is `new`.
@@ -213,6 +217,21 @@ class Memory:
             found = _find(connection, conversation_id)
             rows = connection.execute(query).all()
         return SavedConversation(found, tuple(SavedTurn(row.asked, row.answer_object, row.at, row.thumb) for row in rows))
+
+    def history(self, since: datetime | None = None, limit: int = 5_000) -> list[SavedTurn]:
+        """The last turns of all conversations, oldest first; since a moment, or ever."""
+        columns = _turns.c
+        query = (
+            sa.select(columns.asked, columns.answer_object, columns.at, _feedback.c.thumb)
+            .outerjoin(_feedback, _feedback.c.answer_id == columns.answer_id)
+            .order_by(columns.at.desc(), columns.id.desc())
+            .limit(limit)
+        )
+        if since is not None:
+            query = query.where(columns.at >= since.astimezone(UTC).isoformat(timespec="microseconds"))
+        with self.transaction() as connection:
+            rows = connection.execute(query).all()
+        return [SavedTurn(row.asked, row.answer_object, row.at, row.thumb) for row in reversed(rows)]
 
     def rename(self, conversation_id: str, title: str) -> Conversation:
         """Give a conversation another title. Raises `NotFound`."""

@@ -65,7 +65,51 @@ class Settings(IngestSettings):
         lt=1,
         description="Share of wrong answers among those given that is allowed; a smaller share refuses more often.",
     )
-    rails: str = Field(default="off", description="Guardrails: `off` (none).")
+    rails: str = Field(
+        default="on",
+        description="Guardrails: `on`, `off`, or a folder with a NeMo Guardrails configuration that is added to ours "
+        "(docs/rails.md).",
+    )
+    rails_skip: str = Field(
+        default="",
+        description="Rails to leave out, parted by commas: `size`, `injection`, `harm`, `personal data`, `links`, `leaks`, "
+        "or one of your own folder.",
+    )
+    rails_fail_open: str = Field(
+        default="",
+        description="Rails that let a text through when they fail or take too long, parted by commas; all others refuse it.",
+    )
+    rails_seconds: float = Field(default=5.0, gt=0, description="What one rail may take for one check, in seconds.")
+    rails_self_check: str = Field(
+        default="",
+        description="NeMo's self-checks by an LLM, parted by commas: `input` (the question), `output` and `facts` (each "
+        "sentence). Empty: none.",
+    )
+    rails_llm: str = Field(default="", description="The LLM that self-checks ask; empty: the first one of `RAG_BOT_LLM`.")
+    rails_question_personal: Literal["allow", "mask", "refuse"] = Field(
+        default="allow", description="What happens to a question that holds personal data or a key."
+    )
+    rails_personal: Literal["allow", "mask", "refuse"] = Field(
+        default="allow",
+        description="What happens to personal data in passages before an LLM reads them and in answers: `mask` blackens it "
+        "in both, `refuse` leaves out each sentence that holds some.",
+    )
+    rails_harm_allowed: str = Field(
+        default="", description="Categories of harm that may be asked about, parted by commas; see docs/rails.md."
+    )
+    rails_links: str = Field(
+        default="",
+        description="Domains, parted by commas, that an answer may name though the source it cites does not.",
+    )
+    rails_nearest: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="A question is off the subject where no passage comes as near to it in meaning (cosine); 0: none is.",
+    )
+    rails_log: Path | None = Field(
+        default=None, description="A file that gets a line of JSON for each check: rails, verdicts, milliseconds, no text."
+    )
     host: str = Field(default="127.0.0.1", description="Address that `rag-bot serve` listens on.")
     hosts: str = Field(
         default="",

@@ -64,7 +64,9 @@ class Teller:
                 self._told = True
             case BlockedEvent(verdict=verdict):
                 self._quiet()
-                show_refusal(f"Not answered ({verdict.rail}): {verdict.reason}", "red")
+                show_refusal(
+                    f"{verdict.message or verdict.reason} (Refused by the rail {verdict.rail}: {verdict.reason}.)", "red"
+                )
                 self._blocked = True
             case DoneEvent(answer=answer):
                 self._quiet()

@@ -102,11 +102,35 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a rail or the gate says of a text: let it through or not, and why not."""
+    """What a rail or the gate says of a text: let it through or not, and why not.
+
+    A rail's `reason` is for programs (`prompt-injection`, `harm/weapons`), its `message` a kind sentence for the user.
+    """
 
     allowed: bool
     rail: str = ""
     reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RailVerdict:
+    """What one rail said, of what (`on`), and how long it took. `failed`: it could not tell, and its setting decided.
+
+    `detail` is for the operator: what spoke for or against it, and never a part of the text.
+    """
+
+    rail: str
+    on: Literal["question", "passage", "sentence"]
+    allowed: bool
+    reason: str = ""
+    ms: float = 0.0
+    failed: bool = False
+    detail: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The public form: without the detail, by which one could learn to get past a rail."""
+        return {name: value for name, value in asdict(self).items() if name != "detail"} | {"ms": round(self.ms, 3)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +173,8 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; `as_dict` is the public answer object. `notes` and `counts` are those of `Report`."""
+    """A whole answer; `as_dict` is the public answer object. `notes` and `counts` are those of `Report`, `rails` the verdict
+    of every rail."""
 
     answer: str
     abstained: bool
@@ -165,11 +190,14 @@ class Answer:
     timings_ms: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    rails: tuple[RailVerdict, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The answer object of the public contract, ready for JSON."""
         data = asdict(self)
-        data["blocked"] = {"rail": self.blocked.rail, "reason": self.blocked.reason} if self.blocked else None
+        data["rails"] = [verdict.as_dict() for verdict in self.rails]
+        if self.blocked:
+            data["blocked"] = {name: data["blocked"][name] for name in ("rail", "reason", "message")}
         return data
 
 

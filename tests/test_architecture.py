@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -66,7 +67,11 @@ COMMAND_LINES = (
     "rag_bot.terminal",
     "rag_bot.doctor",
     "rag_bot.models_cli",
+    "rag_bot.rails_cli",
     "rag_bot.usage_cli",
+    "rag_bot.eval_cli",
+    "rag_bot.compare_cli",
+    "rag_bot.gaps_cli",
     "rag_bot.slack.cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
@@ -78,7 +83,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "faiss": ("ingest.vectors",),
     "tantivy": ("ingest.keywords",),
     "sqlite3": ("ingest.store",),
-    "pypdfium2": ("ingest.parsers.pdf", "ingest.parsers.pdf_page"),
+    "pypdfium2": ("ingest.parsers.pdf", "ingest.parsers.pdf_page", "ingest.parsers.pdf_seen"),
     "docx": ("ingest.parsers.docx",),
     "lxml": ("ingest.parsers.docx",),
     "selectolax": ("ingest.parsers.html", "ingest.parsers.markdown"),
@@ -98,7 +103,15 @@ HOMES: dict[str, tuple[str, ...]] = {
     "langchain_aws": ("rag_bot.llm",),
     "boto3": ("rag_bot.llm",),
     "botocore": ("rag_bot.llm",),
+    "nemoguardrails": ("rag_bot.rails.nemo",),
+    "publicsuffixlist": ("rag_bot.rails.exits",),
+    "phonenumbers": ("ingest.inspect.personal",),
+    "stdnum": ("ingest.inspect.personal",),
     "pydantic_settings": ("ingest.settings",),
+    "ir_measures": ("rag_bot.eval.metrics",),
+    "rouge_score": ("rag_bot.eval.metrics",),
+    "sacrebleu": ("rag_bot.eval.metrics",),
+    "sklearn": ("rag_bot.eval.gaps",),
     "slack_bolt": ("rag_bot.slack",),
     "slack_sdk": ("rag_bot.slack",),
     "aiohttp": ("rag_bot.slack",),
@@ -112,6 +125,7 @@ SLOW_TO_IMPORT = {
     "numpy",
     "pydantic",
     "sentence_transformers",
+    "sklearn",
     "sqlalchemy",
     "tantivy",
     "torch",
@@ -248,6 +262,11 @@ def test_stories_import_no_third_party_library(story: str) -> None:
 
 def test_each_heavy_library_has_one_home() -> None:
     assert [offence for module, imports in modules().items() for offence in strangers(module, imports)] == []
+
+
+def test_no_model_is_handed_a_tool() -> None:
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "rag_bot").rglob("*.py")}
+    assert [path.name for path, text in sources.items() if re.search(r"\bbind_tools\b|\btool_choice\b|\btools=", text)] == []
 
 
 def test_homes_are_real() -> None:

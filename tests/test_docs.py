@@ -55,6 +55,23 @@ def test_made_pages_are_fresh(path: Path) -> None:
     assert path not in make_docs.stale(), "run `make docs`"
 
 
+def test_what_the_owasp_page_points_to_is_there() -> None:
+    from benchmarks.registry import BENCHMARKS
+
+    text = (ROOT / "docs" / "owasp.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| **")]
+    assert len(rows) == 11  # ten items, the first in two rows
+    for row in rows:
+        shown, folder = row.rpartition("|")[0].rpartition("|")[2], Path()
+        for name in re.findall(r"`([^`]+)`", shown):
+            if name.endswith(".py"):
+                path = Path(name) if "/" in name else folder / name
+                folder = path.parent
+                assert (ROOT / path).is_file(), path
+            else:
+                assert name in BENCHMARKS, name
+
+
 def test_a_changed_page_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_docs, "DOCS", tmp_path)
     assert {path.name for path in make_docs.stale()} == {"configuration.md", "cli.md"}
@@ -96,3 +113,11 @@ def test_the_reader_of_commands_finds_what_does_not_exist() -> None:
     typed = list(commands(page))
     assert typed[1] == ["ingest", "add", ".", "--indx", "x"]
     assert [fault for words in typed for fault in unknown(words)] == ["ingest add --indx", "tea", "rag-bot fly"]
+
+
+def test_the_page_of_the_rails_names_every_category_of_harm() -> None:
+    from rag_bot.rails.harm import CATEGORIES
+
+    text = (ROOT / "docs" / "rails.md").read_text(encoding="utf-8")
+    listed = text.partition("The categories: ")[2].partition(".\n")[0]
+    assert re.findall(r"`([a-z-]+)`", listed) == sorted(CATEGORIES)

@@ -6,6 +6,7 @@ and never fails on any text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,8 @@ Group = Literal["personal", "secret", "order", "hidden"]
 
 MASK = "█"
 """What stands in the place of each masked character, so that every offset into the text stays right."""
+
+_SEEN = re.compile(r"\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,9 @@ class Finding:
 
 def masked(text: str, findings: Iterable[Finding]) -> str:
     """The text with every character found, but for white space, replaced by `MASK`: it keeps its length and its lines."""
-    characters = list(text)
-    for finding in findings:
-        for at in range(max(0, finding.start), min(finding.end, len(text))):
-            if not characters[at].isspace():
-                characters[at] = MASK
-    return "".join(characters)
+    parts, at = [], 0
+    for start, end in sorted((max(0, finding.start), min(finding.end, len(text))) for finding in findings):
+        if end > max(at, start):
+            parts += [text[at:start], _SEEN.sub(MASK, text[max(at, start) : end])]
+            at = end
+    return "".join([*parts, text[at:]]) if parts else text

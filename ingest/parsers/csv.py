@@ -7,7 +7,7 @@ import io
 import re
 from collections import Counter
 
-from ingest.parsers.builder import TextBuilder, clean
+from ingest.parsers.builder import TextBuilder
 from ingest.parsers.encoding import decode
 from ingest.parsers.names import title_of
 from ingest.types import Parsed
@@ -21,13 +21,13 @@ _YEAR = re.compile(r"(?:19|20)\d\d$")
 
 def parse_csv(data: bytes, name: str) -> Parsed:
     """A file of delimited values as one table; rows that are too short are filled up."""
-    text = clean(decode(data))
+    builder = TextBuilder()
+    text = builder.cleaned(decode(data))
     declared = re.match(r"sep=(.)\n", text)  # Excel's own way to name the delimiter
     if declared:
         text = text[declared.end() :]
     delimiter = declared[1] if declared and declared[1] != '"' else _delimiter(text)
     rows = [row for row in _rows(text, delimiter) if any(cell.strip() for cell in row)]
-    builder = TextBuilder()
     builder.table(rows, header=_has_header(rows[:_SAMPLE_ROWS]))
     return builder.build("", "text/csv", title_of(name))
 

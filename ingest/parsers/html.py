@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ingest.parsers.builder import TextBuilder
+from ingest.parsers.builder import TextBuilder, marked
+from ingest.parsers.css import Look, Sheet, declarations
 from ingest.parsers.encoding import decode
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
 from ingest.types import Parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from selectolax.lexbor import LexborNode
 
@@ -26,6 +28,7 @@ _BLOCKS = frozenset(
 )
 _CELLS = frozenset(("td", "th"))
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
 _WHITE = re.compile(r"[ \t\n\r\f]+")
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,512}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]{2,40})""", re.IGNORECASE)
@@ -44,15 +47,28 @@ def parse_html(data: bytes, name: str) -> Parsed:
     return reader.builder.build(title.text() if title else "", "text/html", title_of(name))
 
 
-def plain_text(html: str) -> str:
-    """The visible text of a piece of HTML, one line for each of its blocks."""
+def parse_piece(html: str) -> Parsed:
+    """A piece of HTML that stands in a document of another kind."""
     from selectolax.lexbor import LexborHTMLParser
 
     reader = _Reader()
     root = LexborHTMLParser(html).root
     if root is not None:
         reader.read(root)
-    return reader.builder.build("", "text/html").text.replace("\n\n", "\n")
+    return reader.builder.build("", "text/html")
+
+
+def hides_from(tag: str) -> tuple[str, bool]:
+    """The way in which an element hides what is in it, by its opening tag alone ('': it does not), and whether that is sure."""
+    from selectolax.lexbor import LexborHTMLParser
+
+    node = LexborHTMLParser(tag).css_first("body > *")
+    if node is None:
+        return "", False
+    if "hidden" in node.attributes and node.attributes["hidden"] != "until-found":
+        return "not displayed", False
+    look = _look(Look(), node.tag or "", node.attributes, Sheet())
+    return look.kind if look else ("", False)
 
 
 def _declared(data: bytes) -> str:
@@ -60,8 +76,30 @@ def _declared(data: bytes) -> str:
     return match[1].decode("ascii") if match else ""
 
 
-def _walk(root: LexborNode, skip: frozenset[str]) -> Iterator[tuple[bool, str, LexborNode]]:
-    """(opens?, tag, node) for every element and text below `root` in reading order, without recursion: pages nest deeply."""
+def _look(above: Look, tag: str, attributes: Mapping[str, str | None], sheet: Sheet) -> Look | None:
+    """How the text of an element looks inside one that looks like `above`; None where nothing is said of it."""
+    inline = declarations(attributes.get("style") or "")
+    if paper := attributes.get("bgcolor"):
+        inline.setdefault("background-color", paper.lower())
+    if ink := attributes.get("color") if tag == "font" else attributes.get("text") if tag == "body" else None:
+        inline.setdefault("color", ink.lower())
+    if attributes.get("background"):
+        inline.setdefault("background", "url(")
+    ruled = sheet.declared(tag, attributes)
+    look = above.inside(inline, ruled, sheet) if inline or ruled else above
+    if attributes.get("aria-hidden") == "true" and not look.kind[0]:
+        look = replace(look, lost=look.lost if look.lost[0] else ("aria-hidden", False))
+        look = replace(look, kind=look.lost)
+    return None if look is above else look
+
+
+def _walk(
+    root: LexborNode, skip: frozenset[str], left_out: Callable[[str, LexborNode], None] | None = None
+) -> Iterator[tuple[bool, str, LexborNode]]:
+    """(opens?, tag, node) for every element and text below `root` in reading order, without recursion: pages nest deeply.
+
+    `left_out` is told what is passed over.
+    """
     node: LexborNode | None = root
     depth = 0
     while node is not None:
@@ -72,6 +110,8 @@ def _walk(root: LexborNode, skip: frozenset[str]) -> Iterator[tuple[bool, str, L
             child = node.first_child
             if child is None:
                 yield False, tag, node
+        elif left_out:
+            left_out(tag, node)
         if child is not None:
             node, depth = child, depth + 1
             continue
@@ -115,28 +155,75 @@ class _Reader:
         self._numbers: list[int | None] = []
         self._tables: list[_Table] = []
         self._layout: set[int] = set()
+        self._sheet = Sheet()
+        self._looks = [Look()]  # of the elements that are open, the innermost last
 
     def read(self, root: LexborNode) -> None:
         """The whole page below `root`."""
         self._layout = _layout_tables(root) if root.css_first("table") else set()
-        for opens, tag, node in _walk(root, _DROPPED):
+        self._styles(root)
+        self._comments_around(root)
+        for opens, tag, node in _walk(root, _DROPPED, self._left_out):
             if tag == "-text":
                 if opens:
                     self._text(node.text_content or "")
             elif opens:
+                self._dress(tag, node)
                 self._open(tag, node)
             else:
                 self._close(tag, node)
+                self._looks.pop()
         self._flush()
 
+    def _styles(self, root: LexborNode) -> None:
+        for style in root.css("style"):
+            self._sheet.read(style.text() or "")
+        if root.css_first("link[rel~=stylesheet]"):
+            self._sheet.complete = False
+        self._sheet.still = root.css_first("script") is None
+
+    def _comments_around(self, root: LexborNode) -> None:
+        """Comments before and behind the page itself."""
+        node = root
+        while node.prev is not None:
+            node = node.prev
+        while node is not None:
+            if node.tag == "-comment":
+                self._left_out("-comment", node)
+            node = node.next  # type: ignore[assignment]  # None is the end
+
+    def _left_out(self, tag: str, node: LexborNode) -> None:
+        """Note what is passed over and yet says something."""
+        if tag == "-comment":
+            self.builder.beside("comment", node.comment_content or "")
+        elif tag in ("noscript", "template"):
+            self.builder.beside(tag, _TAG.sub(" ", node.html or ""))
+        elif tag not in _DROPPED and not tag.startswith("-") and node.attributes.get("role") != "navigation":
+            self.builder.beside("not displayed", node.text(separator=" ") or "")
+
+    def _dress(self, tag: str, node: LexborNode) -> None:
+        """Put the look of an element that opens on the pile."""
+        look = self._looks[-1]
+        attributes = node.attributes
+        if attributes or tag in self._sheet.by_name:
+            look = _look(look, tag, attributes, self._sheet) or look
+            if title := attributes.get("title"):
+                self.builder.beside("title", title)
+        self._looks.append(look)
+
     def _text(self, text: str) -> None:
-        self._inline.append(text if self._pre else _WHITE.sub(" ", text))
+        text = text if self._pre else _WHITE.sub(" ", text)
+        way, sure = self._looks[-1].kind
+        self._inline.append(marked(text, way, sure=sure) if way and text.strip() else text)
 
     def _open(self, tag: str, node: LexborNode) -> None:
         if tag == "br":
             self._inline.append("\n")
         elif tag == "img":
-            self._inline.append(_WHITE.sub(" ", node.attributes.get("alt") or ""))
+            description = _WHITE.sub(" ", node.attributes.get("alt") or "")
+            way, sure = self._looks[-1].kind
+            if description.strip():
+                self._inline.append(marked(description, way or "alternative text", sure=sure))
         elif self._in_cell and tag in _BLOCKS and tag not in ("td", "th", "tr", "table"):
             self._inline.append("\n")
         elif tag in _HEADINGS:

@@ -10,13 +10,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ingest.errors import BrokenDocument, EmptyDocument, Encrypted
-from ingest.parsers.builder import TextBuilder, clean
+from ingest.parsers.builder import TextBuilder, clean, marked
 from ingest.parsers.names import title_of
 from ingest.parsers.pdf_page import HYPHEN, Line, Table, Word, read_page
+from ingest.parsers.pdf_seen import Eyes
 from ingest.types import Parsed
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument
+    from pypdfium2 import PdfDocument, PdfPage
 
 _LIGATURES = str.maketrans({"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"})
 _BULLETS = frozenset("•◦▪▫■□●○‣⁃∙·➢➤✓")
@@ -35,6 +36,8 @@ _NO_TITLE = re.compile(
     re.IGNORECASE,
 )
 _MOST_OUTLINE_ENTRIES = 10_000
+_MOST_ANNOTATIONS = 200  # of a page
+_LONGEST_ANNOTATION = 100_000  # bytes
 
 
 @dataclass(slots=True)
@@ -94,7 +97,8 @@ def parse_pdf(data: bytes, name: str) -> Parsed:
     try:
         if len(document) == 0:
             raise EmptyDocument("holds no pages")
-        pages = list(_pages(document))
+        notes: list[tuple[int, str]] = []
+        pages = list(_pages(document, notes))
         outline = _outline(document)
         title = _title(document)
     except pypdfium2.PdfiumError as error:
@@ -103,6 +107,8 @@ def parse_pdf(data: bytes, name: str) -> Parsed:
         document.close()
     builder = TextBuilder()
     _write(builder, pages, outline)
+    for builder.page, note in notes:
+        builder.beside("annotation", note)
     if builder.empty:
         raise EmptyDocument("holds no text: it may be a scan, and OCR is not installed")
     return builder.build(title, "application/pdf", title_of(name))
@@ -113,6 +119,8 @@ def joined(words: Sequence[Word]) -> str:
     parts: list[str] = []
     for word in words:
         text = clean(word.text.removesuffix(HYPHEN).translate(_LIGATURES))
+        if word.hidden[0]:
+            text = marked(text, word.hidden[0], sure=word.hidden[1])
         if word.text.endswith(HYPHEN):
             text += HYPHEN
         if parts and parts[-1].endswith(HYPHEN):
@@ -137,10 +145,11 @@ def _open(data: bytes) -> PdfDocument:
         raise BrokenDocument("is a broken PDF: its structure can't be read") from error
 
 
-def _pages(document: PdfDocument) -> Iterator[list[_Paragraph | Table]]:
+def _pages(document: PdfDocument, notes: list[tuple[int, str]]) -> Iterator[list[_Paragraph | Table]]:
+    """What stands on each page; the notes that hang on them, with their pages, are added to `notes`."""
     import pypdfium2
 
-    broken = 0
+    broken, eyes = 0, Eyes()
     for index in range(len(document)):
         try:
             page = document[index]
@@ -151,9 +160,27 @@ def _pages(document: PdfDocument) -> Iterator[list[_Paragraph | Table]]:
             yield []
             continue
         try:
-            yield _paragraphs(read_page(page), index + 1)
+            notes += ((index + 1, note) for note in _annotations(page))
+            yield _paragraphs(read_page(page, eyes), index + 1)
         finally:
             page.close()
+
+
+def _annotations(page: PdfPage) -> Iterator[str]:
+    """What the notes on a page say, which opens at a click at most."""
+    import pypdfium2.raw as pdfium
+
+    for index in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MOST_ANNOTATIONS)):
+        annotation = pdfium.FPDFPage_GetAnnot(page, index)
+        if annotation:
+            try:
+                size = pdfium.FPDFAnnot_GetStringValue(annotation, b"Contents", None, 0)
+                if 2 < size <= _LONGEST_ANNOTATION:
+                    text = (pdfium.FPDF_WCHAR * (size // 2))()
+                    pdfium.FPDFAnnot_GetStringValue(annotation, b"Contents", text, size)
+                    yield bytes(text).decode("utf-16-le", "replace")
+            finally:
+                pdfium.FPDFPage_CloseAnnot(annotation)
 
 
 def _paragraphs(items: list[Line | Table], page: int) -> list[_Paragraph | Table]:

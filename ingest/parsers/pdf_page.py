@@ -11,14 +11,17 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from ingest.parsers.pdf_seen import RGB, Box, Eyes, Ink, Inks, Written
+
 if TYPE_CHECKING:
-    from pypdfium2 import PdfPage, PdfTextPage
+    from pypdfium2 import PdfObject, PdfPage, PdfTextPage
 
 # pdfium's sign for a hyphen at the end of a line, where it leaves the line break out.
 HYPHEN = "\ufffe"
 _BOLD = re.compile(r"bold|black|heavy|demi", re.IGNORECASE)
 _FORCE_BOLD = 1 << 18
 _MOST_RULES = 800  # a page with more lines than that is a drawing
+_MOST_FILLS = 200
 _THIN = 3.0
 _CELL_GAP = 1.1  # in font sizes: words farther apart stand in different columns
 
@@ -28,13 +31,22 @@ _LONGEST_RUN = 200  # lines of one table without rules
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word and its box, in points from the lower left corner of the page."""
+    """A word and its box, in points from the lower left corner of the page.
+
+    `hidden` is the way in which it is hidden from a reader, '' if it is not, and whether that is sure.
+    """
 
     text: str
     left: float
     bottom: float
     right: float
     top: float
+    ink: Ink | None = None
+    hidden: tuple[str, bool] = ("", False)
+
+    @property
+    def box(self) -> Box:
+        return self.left, self.bottom, self.right, self.top
 
 
 _Cells = list[list[Word]]
@@ -78,22 +90,42 @@ class Table:
     rows: tuple[tuple[tuple[Word, ...], ...], ...]
 
 
-def read_page(page: PdfPage) -> list[Line | Table]:
+def read_page(page: PdfPage, eyes: Eyes) -> list[Line | Table]:
     """What stands on the page, in the order in which the file draws it."""
     lines = list(_lines(page))
-    grids = _grids(page) if lines else []
-    return list(_aligned_tables(_ruled_tables(lines, grids)))
+    if not lines:
+        return []
+    rules, fills = _drawings(page)
+    lines = _looked_at(lines, page, eyes, fills)
+    return list(_aligned_tables(_ruled_tables(lines, _grids(rules))))
+
+
+def _looked_at(lines: list[Line], page: PdfPage, eyes: Eyes, fills: list[tuple[RGB, Box]]) -> list[Line]:
+    """The lines, with what nobody sees said of each word of which that is so."""
+    words = [Written(word.box, len(word.text), word.ink) for line in lines for word in line.words]
+    hidden = eyes.hidden(page, words, fills)
+    if not hidden:
+        return lines
+    result, at = [], 0
+    for line in lines:
+        indices = range(at, at + len(line.words))
+        at += len(line.words)
+        if any(index in hidden for index in indices):
+            pairs = zip(indices, line.words, strict=True)
+            line = replace(line, words=tuple(replace(word, hidden=hidden.get(i, word.hidden)) for i, word in pairs))
+        result.append(line)
+    return result
 
 
 def _lines(page: PdfPage) -> Iterator[Line]:
     textpage = page.get_textpage()
     try:
-        chars = _characters(textpage)
+        chars, inks = _characters(textpage), Inks(textpage)
         for start, end in _spans(chars, "\r\n" + HYPHEN):
             if end < len(chars) and chars[end] == HYPHEN:
                 end += 1
             spans = [(start + first, start + last) for first, last in _spans(chars[start:end], " \t\xa0\u3000")]
-            words = tuple(word for first, last in spans if (word := _word(textpage, chars, first, last)))
+            words = tuple(word for first, last in spans if (word := _word(textpage, chars, first, last, inks)))
             if words:
                 sampled = {spans[0][0], spans[len(spans) // 2][0], spans[-1][0]}
                 fonts = [_font(textpage, index) for index in sorted(sampled)]
@@ -128,7 +160,7 @@ def _spans(chars: Sequence[str], separators: str) -> Iterator[tuple[int, int]]:
         yield start, len(chars)
 
 
-def _word(textpage: PdfTextPage, chars: Sequence[str], start: int, end: int) -> Word | None:
+def _word(textpage: PdfTextPage, chars: Sequence[str], start: int, end: int, inks: Inks) -> Word | None:
     import pypdfium2.raw as pdfium
 
     text = "".join(chars[start:end])
@@ -146,6 +178,7 @@ def _word(textpage: PdfTextPage, chars: Sequence[str], start: int, end: int) -> 
         min(box.bottom for box in boxes),
         max(box.right for box in boxes),
         max(box.top for box in boxes),
+        inks.at(start),
     )
 
 
@@ -211,9 +244,8 @@ class _Grid:
         return any(abs(rule.left - x) <= _THIN and rule.bottom <= y <= rule.top for rule in self.upright)
 
 
-def _grids(page: PdfPage) -> list[_Grid]:
+def _grids(rules: list[_Rule]) -> list[_Grid]:
     """The tables' frames on the page: rules that touch and make at least two rows and two columns."""
-    rules = _rules(page)
     if len(rules) < 4 or len(rules) > _MOST_RULES:
         return []
     grids = []
@@ -228,23 +260,41 @@ def _grids(page: PdfPage) -> list[_Grid]:
     return grids
 
 
-def _rules(page: PdfPage) -> list[_Rule]:
+def _drawings(page: PdfPage) -> tuple[list[_Rule], list[tuple[RGB, Box]]]:
+    """The rules on the page, and its filled boxes with their colours."""
     import pypdfium2.raw as pdfium
 
     width, height = page.get_size()
     rules: list[_Rule] = []
+    fills: list[tuple[RGB, Box]] = []
     for item in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3):
         left, bottom, right, top = item.get_bounds()
         if len(rules) > _MOST_RULES:
             break
         if min(right - left, top - bottom) <= _THIN < max(right - left, top - bottom):
             rules.append(_Rule(left, bottom, right, top))
-        elif 10 < right - left < 0.98 * width and 6 < top - bottom < 0.9 * height:
+            continue
+        if len(fills) < _MOST_FILLS and right - left > 10 and top - bottom > 6 and (colour := _fill(item)):
+            fills.append((colour, (left, bottom, right, top)))
+        if 10 < right - left < 0.98 * width and 6 < top - bottom < 0.9 * height:
             rules.append(_Rule(left, bottom, right, bottom))
             rules.append(_Rule(left, top, right, top))
             rules.append(_Rule(left, bottom, left, top))
             rules.append(_Rule(right, bottom, right, top))
-    return rules
+    return rules, fills
+
+
+def _fill(item: PdfObject) -> RGB | None:
+    """The colour that a box is filled with, None where it is not, or white as the page."""
+    import pypdfium2.raw as pdfium
+
+    mode, stroke = ctypes.c_int(), ctypes.c_int()
+    if not pdfium.FPDFPath_GetDrawMode(item, mode, stroke) or not mode.value:
+        return None
+    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+    pdfium.FPDFPageObj_GetFillColor(item, red, green, blue, alpha)
+    colour = red.value, green.value, blue.value
+    return colour if alpha.value > 128 and min(colour) < 225 else None
 
 
 def _touching(rules: list[_Rule]) -> list[list[_Rule]]:

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from ingest import errors
 from ingest.errors import DocumentError
-from ingest.types import Block, Parsed
+from ingest.types import Block, Hidden, Parsed
 
 _LENGTHS = struct.Struct(">QQ")
 _ERRORS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DocumentError)}
@@ -51,7 +51,10 @@ def pack_parsed(parsed: Parsed) -> tuple[Header, bytes]:
         [_BLOCK_KINDS.index(b.kind), b.start, b.end, b.page, paths.setdefault(b.heading, len(paths)), b.header]
         for b in parsed.blocks
     ]
-    header = {"title": parsed.title, "media_type": parsed.media_type, "paths": list(paths), "blocks": blocks}
+    hidden = [[h.kind, h.start, h.end, h.sure, h.page, h.beside] for h in parsed.hidden]
+    header = {
+        "title": parsed.title, "media_type": parsed.media_type, "paths": list(paths), "blocks": blocks, "hidden": hidden
+    }  # fmt: skip
     return header, parsed.text.encode()
 
 
@@ -68,7 +71,12 @@ def unpack_parsed(header: Header, body: bytes) -> Parsed:
         blocks.append(
             Block(_BLOCK_KINDS[kind], start, end, page, paths[path], None if span is None else (span[0], span[1]))  # type: ignore[arg-type]
         )
-    return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks))
+    hidden = []
+    for way, start, end, sure, page, beside in header["hidden"]:
+        if not 0 <= start <= end <= len(text):
+            raise ValueError(f"something hidden from {start} to {end} in a text of {len(text)}")
+        hidden.append(Hidden(str(way), start, end, bool(sure), page, str(beside)))
+    return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks), tuple(hidden))
 
 
 def pack_error(error: DocumentError) -> Header:

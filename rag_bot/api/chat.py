@@ -82,7 +82,7 @@ def _data(event: Event) -> dict[str, Any]:
             # Whole citations, so that a mark can be opened while the rest of the answer is still on its way.
             return {"text": sentence.text, "citations": [asdict(c) for c in citations], "supported": sentence.supported}
         case BlockedEvent(verdict):
-            return {"rail": verdict.rail, "reason": verdict.reason}
+            return {"rail": verdict.rail, "reason": verdict.reason, "message": verdict.message}
         case DoneEvent(answer):
             return answer.as_dict()
 

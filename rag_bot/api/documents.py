@@ -71,7 +71,7 @@ def document(document_id: str, service: ReadyService) -> Response:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The text."}},
 )
-def text(
+async def text(
     document_id: str,
     service: ReadyService,
     start: Annotated[int, Query(ge=0, description="Where to begin, in characters.")] = 0,
@@ -82,7 +82,8 @@ def text(
         message = f"{start} lies after end, which is {end}"
         raise RequestValidationError([{"type": "value_error", "loc": ("query", "start"), "msg": message, "input": start}])
     _found(service, document_id)
-    return Response(service.bot.index.text(document_id, start, end).encode(), media_type="text/plain; charset=utf-8")
+    shown = await service.bot.text(document_id, start, end)
+    return Response(shown.encode(), media_type="text/plain; charset=utf-8")
 
 
 @router.get(
@@ -90,10 +91,10 @@ def text(
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
 )
-def original(document_id: str, service: ReadyService) -> Response:
+async def original(document_id: str, service: ReadyService) -> Response:
     """The original file, for saving."""
     info = _found(service, document_id)
-    path = service.bot.index.original(document_id)
+    path = await service.bot.original(document_id)
     media_type = info.media_type if info.media_type in SAFE_TYPES else "application/octet-stream"
     # Given as a header, the type stays without a charset: the file is in whatever encoding its author used.
     return FileResponse(path, headers={"Content-Type": media_type}, filename=_saved_as(info.source) or path.name)

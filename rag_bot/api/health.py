@@ -40,4 +40,5 @@ def metrics(service: AnyService) -> Response:
     if service.missing() is None:
         with suppress(IngestError):
             service.metrics.holds(*service.bot.index.counts())
+        service.monitor.look()
     return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -34,6 +34,14 @@ class Metrics:
             registry=self.registry,
         )
         self._cut = Counter("rag_bot_sentences_cut", "Written sentences that the sources do not carry.", registry=self.registry)
+        self._rails = Counter("rag_bot_rails", "Checks by rail and verdict.", ["rail", "on", "verdict"], registry=self.registry)
+        self._rail_steps = Histogram(
+            "rag_bot_rail_seconds",
+            "Seconds that a rail took for a check.",
+            ["rail", "on"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self.requests = Counter(
             "rag_bot_requests", "Requests by route and status.", ["method", "route", "status"], registry=self.registry
         )
@@ -83,6 +91,10 @@ class Metrics:
             self._steps.labels(step).observe(milliseconds / 1000)
         self._fallbacks.inc(answer.counts.get("fallbacks", 0))
         self._cut.inc(answer.counts.get("sentences_cut", 0))
+        for verdict in answer.rails:
+            said = "failed" if verdict.failed else "passed" if verdict.allowed else "refused"
+            self._rails.labels(verdict.rail, verdict.on, said).inc()
+            self._rail_steps.labels(verdict.rail, verdict.on).observe(verdict.ms / 1000)
 
     def holds(self, documents: int, chunks: int) -> None:
         self._documents.set(documents)

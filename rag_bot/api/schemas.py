@@ -62,7 +62,19 @@ class Blocked(BaseModel):
     """Which rail refused, and why."""
 
     rail: str
+    reason: str = Field(description="For programs, such as `prompt-injection` or `harm/weapons`.")
+    message: str = Field("", description="For the user: a sentence.")
+
+
+class RailObject(BaseModel):
+    """What one rail said."""
+
+    rail: str
+    on: Literal["question", "passage", "sentence"]
+    allowed: bool
     reason: str
+    ms: float
+    failed: bool = Field(description="The rail could not tell, and its setting decided.")
 
 
 class Usage(BaseModel):
@@ -90,6 +102,7 @@ class AnswerObject(BaseModel):
     timings_ms: dict[str, float]
     notes: list[str] = Field([], description="What the user should know, such as that an LLM failed and another answered.")
     counts: dict[str, int] = Field({}, description="How many of what, such as `passages_left_out` and `sentences_cut`.")
+    rails: list[RailObject] = Field([], description="The verdict of every rail.")
 
 
 class SearchRequest(BaseModel):

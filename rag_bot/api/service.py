@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from ingest.errors import IngestError
 from rag_bot.api.metrics import Metrics
+from rag_bot.api.monitor import Monitor
 from rag_bot.api.problems import Refused, not_ready, sentence_of
 from rag_bot.errors import BotError
 from rag_bot.types import Answer, Event
@@ -33,6 +34,8 @@ class Service:
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
         self.metrics = Metrics(lambda: bot.spent)
+        self.monitor = Monitor(bot)
+        self.metrics.registry.register(self.monitor)
         self.stopping = asyncio.Event()
         self._failure: str | None = None
         self._starting: asyncio.Task[None] | None = None

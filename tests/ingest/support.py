@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 from ingest.chunker import Chunker
 from ingest.embedder import Embedded, HashEmbedder
 from ingest.index import Index, document_id
+from ingest.inspect import Finding
+from ingest.inspect.inspector import share_out
 from ingest.parsers import parse
 from ingest.settings import IngestSettings
 from ingest.types import Document, Hit, LedgerEntry, Span
@@ -45,18 +48,18 @@ class CountingEmbedder(HashEmbedder):
         return super().embed_passages(texts, spans)
 
 
-def made(source: str, text: str) -> Document:
+def made(source: str, text: str, findings: tuple[Finding, ...] = ()) -> Document:
     """The document that the file `source` with this text is parsed to."""
     parsed = parse(text.encode(), Path(source).name)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    return Document(document_id(source), source, parsed.title, parsed.media_type, sha256, parsed.text, parsed.blocks)
+    return Document(document_id(source), source, parsed.title, parsed.media_type, sha256, parsed.text, parsed.blocks, findings)
 
 
-def put(index: Index, source: str, text: str, limit: int = 200) -> LedgerEntry:
+def put(index: Index, source: str, text: str, limit: int = 200, findings: tuple[Finding, ...] = ()) -> LedgerEntry:
     """Parse, chunk, embed and add a text, without publishing it."""
-    document = made(source, text)
+    document = made(source, text, findings)
     chunker = Chunker(index.embedder.count_tokens, limit=limit, max_tokens=index.embedder.max_tokens)
-    chunks = chunker(document)
+    chunks = share_out(document, chunker(document))
     texts = [chunker.text_to_embed(document, chunk) for chunk in chunks]
     spans = [chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True)]
     return index.add(document, chunks, index.embedder.embed_passages(texts, spans))
@@ -67,6 +70,16 @@ def fill(index: Index) -> None:
     for source, text in TEXTS.items():
         put(index, source, text)
     index.publish()
+
+
+def as_first_schema(store: Path) -> None:
+    """Make a store what the first version of its schema had, before anything was inspected."""
+    with sqlite3.connect(store) as db:
+        for table, column in (("documents", "masked"), ("documents", "findings"), ("chunks", "findings")):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute("DROP TABLE quarantine")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
 
 
 def found(hits: Sequence[Hit]) -> list[tuple[str, str]]:

@@ -63,4 +63,4 @@ def test_away_from_a_terminal_each_changed_file_is_a_line(capsys: pytest.Capture
             watch(Progress(files_done=done, files_total=3, chunks_done=3, entry=entry, source=entry.source))
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines() == ["added      a.md  3 chunks", r"failed     c\n.pdf  It is no PDF."]
+    assert err.splitlines() == ["added       a.md  3 chunks", r"failed      c\n.pdf  It is no PDF."]

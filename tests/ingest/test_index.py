@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ingest import store
 from ingest.build import reembed
 from ingest.embedder import HashEmbedder, Vectors
-from ingest.errors import EmbedderMismatch, IndexBusy, IndexDamaged, IndexMissing, SourceError
+from ingest.errors import EmbedderMismatch, IndexBusy, IndexDamaged, IndexMissing, SourceError, StoreError
 from ingest.index import STORE, Index, document_id
+from ingest.inspect import Finding
 from ingest.settings import IngestSettings
 from tests.contracts.index import IndexContract, Open
-from tests.ingest.support import HASH, READER, TEXTS, assert_whole, fill, found, names, put
+from tests.ingest.support import HASH, READER, TEXTS, as_first_schema, assert_whole, fill, found, made, names, put
 
 PETS = document_id("/docs/pets.txt")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -109,7 +111,14 @@ def test_status_tells_what_is_there(path: Path) -> None:
     assert status.pop("bytes") == sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) > 0
     assert int(str(status.pop("version"))) >= 3
     assert status.pop("device") in ("cpu", "cuda")
-    assert status == {"documents": 3, "chunks": 4, "embedder": "hash", "dimension": 256, "vector_index": "flat"}
+    assert status == {
+        "documents": 3,
+        "chunks": 4,
+        "quarantined": 0,
+        "embedder": "hash",
+        "dimension": 256,
+        "vector_index": "flat",
+    }
 
 
 # --- opening
@@ -162,12 +171,48 @@ def test_a_store_of_another_format_is_refused_and_kept(path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     before = (path / STORE).read_bytes()
     for write in (False, True):
-        with pytest.raises(IndexDamaged, match="has format 99, this program reads format 1"):
+        with pytest.raises(IndexDamaged, match="has format 99, this program reads format 2"):
             Index.open(path, write=write)
     assert (path / STORE).read_bytes() == before
     with sqlite3.connect(path / STORE) as db:
-        db.execute("PRAGMA user_version = 1")
+        db.execute("PRAGMA user_version = 2")
     Index.open(path, write=True).close()
+
+
+def test_an_index_of_the_first_format_is_read_as_it_is_and_brought_up_to_date_by_its_first_writer(path: Path) -> None:
+    as_first_schema(path / STORE)
+    before = (path / STORE).read_bytes()
+    with Index.open(path) as reader:
+        asked = found(reader.search("dogs in the office"))
+        assert asked[0][0] == "pets.txt"
+        assert (reader.findings(PETS), reader.quarantine(), reader.is_released("0" * 64)) == ((), [], False)
+        assert not reader.document(PETS).masked and reader.search("dogs", 1)[0].chunk.findings == ()
+        assert reader.parsed(PETS) == made("/docs/pets.txt", TEXTS["/docs/pets.txt"])
+        assert_whole(reader)
+        assert (path / STORE).read_bytes() == before
+        with Index.open(path, write=True) as writer:
+            assert_whole(writer)
+            put(writer, "/docs/new.txt", "Write to lee.", findings=(Finding("personal", "name", 9, 12),))
+            assert found(reader.search("dogs in the office"))[0] == asked[0]
+            new = reader.search("write to lee", 1, "keyword")[0]
+            assert [finding.kind for finding in new.chunk.findings] == ["name"]
+            assert reader.findings(new.document.document_id) == new.chunk.findings
+    with sqlite3.connect(path / STORE) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def test_bringing_an_index_up_to_date_is_done_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_first_schema(path / STORE)
+    broken = {1: f"{store._MIGRATIONS[1]} INSERT INTO nowhere VALUES (1);"}
+    monkeypatch.setattr(store, "_MIGRATIONS", broken)
+    with pytest.raises(StoreError):
+        Index.open(path, write=True)
+    monkeypatch.undo()
+    with sqlite3.connect(path / STORE) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    with Index.open(path, write=True) as writer:
+        assert_whole(writer)
+        assert len(writer.documents()) == 3
 
 
 def test_an_index_that_was_only_begun_is_empty_not_broken(tmp_path: Path) -> None:

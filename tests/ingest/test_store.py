@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from ingest.embedder import Embedded, HashEmbedder
 from ingest.errors import DocumentNotFound, IndexDamaged, IndexReadOnly
+from ingest.inspect import Finding
 from ingest.store import PIECE, Store
 from ingest.types import Block, Chunk, Document, LedgerEntry
 
@@ -75,6 +77,22 @@ def test_a_chunk_keeps_all_its_places(store: Store) -> None:
     (found,) = store.chunks_of("id-leave")
     assert found == Chunk(6, 11, "| b |", ("Rates", "Größe"), 3, ((8, 4), (9, 7)), "table", (0, 5), id=found.id)
     assert store.chunks([found.id, 999]) == {found.id: ("id-leave", found)}
+
+
+def test_findings_are_kept_with_their_chunks_and_what_stands_in_none_with_the_document(store: Store) -> None:
+    text = "lee@x.org wrote, and mo@x.org too"
+    first, second = Finding("personal", "email", 0, 9, 0.98765, "größer"), Finding("personal", "email", 21, 29)
+    beside = Finding("hidden", "comment", 0, 0, 0.9, "gives orders")
+    parts = [replace(chunk, findings=(finding,)) for chunk, finding in zip(chunks(text, 17), (first, second), strict=True)]
+    whole = replace(document(text), findings=(beside, first, second), masked=True)
+    store.add(whole, parts, embedded(parts))
+    first = replace(first, score=0.988)
+    assert store.findings("id-leave") == (beside, first, second)
+    assert store.parsed("id-leave") == replace(whole, findings=(beside, first, second))
+    assert [chunk.findings for chunk in store.chunks_of("id-leave")] == [(first,), (second,)]
+    assert store.document("id-leave").masked and store.find("/docs/leave") == store.documents()[0]
+    assert store.findings("nowhere") == ()
+    assert store.check() == []
 
 
 def test_vectors_come_out_as_unit_vectors_in_order_of_id(store: Store) -> None:
@@ -225,6 +243,14 @@ def test_a_reader_can_not_write(store: Store) -> None:
         ("DELETE FROM pieces", "Document id-leave has 0 characters of 4000."),
         ('UPDATE chunks SET "end" = 5000 WHERE id = 4', "Document id-leave has 4000 characters of 4000."),
         ("DELETE FROM documents", "The store: a row of chunks belongs to no documents."),
+        ("UPDATE chunks SET findings = 'no json' WHERE id = 2", "Document id-leave has findings that are damaged."),
+        ("UPDATE documents SET findings = '[[1,2]]'", "Document id-leave has findings that are damaged."),
+        (
+            """UPDATE chunks SET findings = '[["secret","x",3990,4001,1,""]]' WHERE id = 4""",
+            "Document id-leave has findings that are damaged.",
+        ),
+        ("INSERT INTO quarantine VALUES ('/docs/x', '0', 'x', 'x', '', 'lost', '')", "The quarantine is damaged."),
+        ("INSERT INTO quarantine VALUES ('/docs/x', '0', 'x', 'x', '{', 'held', '')", "The quarantine is damaged."),
     ],
 )
 def test_faults_are_found(store: Store, damage: str, fault: str) -> None:

@@ -13,11 +13,13 @@ from ingest.index import Index
 from ingest.types import Chunk, DocumentInfo, Hit, Span
 from rag_bot.answer import Brief
 from rag_bot.bot import Bot, Parts
+from rag_bot.budget import Budget
 from rag_bot.build import open_parts
 from rag_bot.cite import cite
 from rag_bot.confidence import FEATURES, Calibration, Confidence
+from rag_bot.rails import Checked, Screened
 from rag_bot.settings import Settings
-from rag_bot.types import Answer, Claim, DoneEvent, Event, Evidence, Passage, Report, Verdict
+from rag_bot.types import Answer, Claim, DoneEvent, Event, Evidence, Passage, Report, Turn, Verdict
 
 DOCUMENTS = {
     "leave.md": "# Leave\n\nEveryone gets 26 days of paid leave a year. They are asked for in writing, two weeks ahead.\n\n"
@@ -142,8 +144,16 @@ class WordRails:
     question: str
     sentence: str
 
-    async def check_question(self, question: str) -> Verdict:
-        return Verdict(False, "words", f"we don't speak of {self.question}") if self.question in question else Verdict(True)
+    async def check_question(self, question: str, vector: object, budget: Budget) -> Checked:
+        refused = Verdict(False, "words", "word", f"We don't speak of {self.question}.")
+        return Checked(refused if self.question in question else Verdict(True), question)
 
-    async def check_sentence(self, sentence: str, passages: Sequence[Passage]) -> Verdict:
-        return Verdict(False, "words", "not for here") if self.sentence in sentence else Verdict(True)
+    def check_turns(self, turns: Sequence[Turn]) -> Sequence[Turn]:
+        return [turn for turn in turns if self.question not in turn.question]
+
+    async def check_passages(self, passages: Sequence[Passage]) -> Screened:
+        return Screened(Verdict(True), tuple(passages))
+
+    async def check_sentence(self, claim: Claim, question: str, before: str, budget: Budget) -> Checked:
+        refused = Verdict(False, "words", "word", "That is not for here.")
+        return Checked(refused if self.sentence in claim.text else Verdict(True), claim.text)

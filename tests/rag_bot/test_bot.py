@@ -129,7 +129,7 @@ async def test_a_refusal_names_the_nearest_sections_with_exact_marks(asked: Bot)
     assert_exact(asked.index, answer)
 
 
-@pytest.mark.parametrize("question", ["???", "🙂", "the of and", '"" AND (OR) NOT *:*', "a" * 10_000, "x " * 5_000])
+@pytest.mark.parametrize("question", ["???", "🙂", "the of and", '"" AND (OR) NOT *:*', "a" * 300, "x " * 300])
 async def test_what_asks_for_nothing_is_refused_not_broken(asked: Bot, question: str) -> None:
     answer = await asked.answer(question)
     assert answer.abstained
@@ -341,12 +341,16 @@ async def test_many_questions_at_once_get_their_own_answers(asked: Bot) -> None:
 async def test_a_question_that_a_rail_refuses_is_blocked_before_anything_is_looked_for(home: Settings) -> None:
     async with running(home, rails=WordRails("salary", "nothing"), evidence=None, answerer=ScriptedAnswerer()) as bot:
         events, answer = await events_of(bot.stream("What is the salary of the boss?"))
-        [turn] = bot.memory.turns(answer.conversation_id)
+        [kept] = bot.memory.conversation(answer.conversation_id).turns
+        assert bot.memory.turns(answer.conversation_id) == []  # no follow-up goes on from it
     assert [type(event) for event in events] == [BlockedEvent, DoneEvent]
-    assert answer.as_dict()["blocked"] == {"rail": "words", "reason": "we don't speak of salary"}
+    assert answer.as_dict()["blocked"] == {
+        "rail": "words",
+        "reason": "word",
+        "message": "We don't speak of salary.",
+    }
     assert (answer.abstained, answer.sentences, answer.citations) == (False, (), ())
-    assert "we don't speak of salary" in answer.answer
-    assert turn.answer == answer.answer
+    assert answer.answer == "We don't speak of salary." == kept.answer["answer"]
 
 
 async def test_a_sentence_that_a_rail_refuses_is_left_out(home: Settings) -> None:
@@ -365,7 +369,7 @@ async def test_an_answer_of_which_a_rail_leaves_nothing_is_blocked(home: Setting
         events, answer = await events_of(bot.stream(LEAVE))
         assert_exact(bot.index, answer)
     assert [type(event) for event in events[-2:]] == [BlockedEvent, DoneEvent]
-    assert answer.blocked == Verdict(False, "words", "not for here")
+    assert answer.blocked == Verdict(False, "words", "word", "That is not for here.")
     assert (answer.abstained, answer.sentences) == (False, ())
     assert "26 days" not in answer.answer
 

@@ -15,6 +15,7 @@ from rag_bot.build import build_bot, open_parts
 from rag_bot.confidence import Calibration
 from rag_bot.errors import BadSetting
 from rag_bot.rails import NoRails
+from rag_bot.rails.nemo import NemoRails
 from rag_bot.settings import Settings
 from tests.rag_bot.support import LEAVE, running
 
@@ -68,7 +69,8 @@ def test_settings_reach_the_steps(home: Settings) -> None:
     assert parts.gate.mode == "flag"
     assert parts.confidence.threshold == Calibration.load().threshold(0.05)
     assert isinstance(parts.answerer, QuoteAnswerer)
-    assert isinstance(parts.rails, NoRails)
+    assert isinstance(parts.rails, NemoRails)
+    assert isinstance(opened(home, rails="off").rails, NoRails)
     assert opened(home, max_wrong=0.3).confidence.threshold < parts.confidence.threshold
 
 

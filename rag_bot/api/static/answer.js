@@ -154,10 +154,9 @@ export class Exchange {
 
   showBlocked(answer) {
     this.clearBody();
-    const reason = answer.blocked.reason || answer.answer;
     this.body.append(notice("blocked", "shield", "Not answered",
-      el("p", { dir: "auto" }, answer.answer || reason),
-      answer.answer && reason !== answer.answer ? el("p", { class: "notice-sub" }, reason) : null,
+      el("p", { dir: "auto" }, answer.answer),
+      el("p", { class: "notice-sub" }, `Refused by the rail “${answer.blocked.rail}” (${answer.blocked.reason})`),
       this.againButtons()));
   }
 

@@ -176,6 +176,12 @@ class ToyBot:
         infos = [self.index.document("d-leave"), self.index.document("d-trips")][:k]
         return [Hit(info, Chunk(0, 5, self.index.text(info.document_id)[:5]), 0.5) for info in infos]
 
+    async def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
+        return self.index.text(document_id, start, end)
+
+    async def original(self, document_id: str) -> Path:
+        return self.index.original(document_id)
+
     async def upload(self, name: str, data: bytes) -> LedgerEntry:
         if self.failures:
             raise self.failures.pop(0)
@@ -207,7 +213,7 @@ class ToyBot:
         if "unknown" in question:
             return replace(answer, answer="The documents don't say. Closest: Leave.", abstained=True)
         if "block" in question:
-            return replace(answer, answer="That is not for here.", blocked=Verdict(False, "topic", "off topic"))
+            return replace(answer, answer="That is not for here.", blocked=Verdict(False, "topic", "off-topic", "That is not for here."))
         quotes = [LEAVE[0:35], LEAVE[36:]]
         citations = tuple(
             Citation(n, "d-leave", "leave.md", "leave.md", 1, ("Leave",), LEAVE.index(q), LEAVE.index(q) + len(q), q)

@@ -30,7 +30,7 @@ def test_the_answer_object_comes_whole(client: TestClient) -> None:
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     assert set(answer) == {
         "answer", "abstained", "blocked", "sentences", "citations", "confidence", "question", "model", "conversation_id",
-        "answer_id", "usage", "timings_ms", "notes", "counts",
+        "answer_id", "usage", "timings_ms", "notes", "counts", "rails",
     }  # fmt: skip
     assert answer["sentences"][0] == {"text": "Parental leave lasts sixteen weeks.", "citations": [1], "supported": True}
     for citation in answer["citations"]:
@@ -61,9 +61,10 @@ def test_events_come_in_order_and_end_with_the_answer_object(client: TestClient)
 
 def test_a_refusal_by_a_rail_is_an_event_and_still_200(client: TestClient) -> None:
     events = events_of(client.post("/v1/chat", json={"question": "block"}, headers=EVENTS).text)
-    assert ("blocked", {"rail": "topic", "reason": "off topic"}) in events
+    refused = {"rail": "topic", "reason": "off-topic", "message": "That is not for here."}
+    assert ("blocked", refused) in events
     response = client.post("/v1/chat", json={"question": "block"})
-    assert (response.status_code, response.json()["blocked"]) == (200, {"rail": "topic", "reason": "off topic"})
+    assert (response.status_code, response.json()["blocked"]) == (200, refused)
 
 
 @pytest.mark.parametrize(
