@@ -234,7 +234,9 @@ class Desk:
                 return
             # 5. Keep it, so that it is not made twice.
             place = {"thread": question.thread_key, "position": question.ts, "channel": question.channel_key}
-            await self.call(self._state.keep, answer, question.text, asker=question.person_key, **place)
+            # Where the rails mask questions, what is kept is what they let through.
+            asked = answer.question if self._bot.settings.rails_question_personal == "mask" else question.text
+            await self.call(self._state.keep, answer, asked, asker=question.person_key, **place)
             await keep({"answer_id": answer.answer_id})
             shown = await self._shown(answer.as_dict(), question, settings)
 
