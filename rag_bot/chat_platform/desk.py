@@ -55,7 +55,8 @@ class Desk:
         self._seconds, self._ask_person = seconds, ask_person
         self._slots = asyncio.Semaphore(concurrent)
         self._calls = ThreadPoolExecutor(_THREADS, thread_name_prefix="chat-state")
-        self._woken, self._stopping = asyncio.Event(), asyncio.Event()
+        self._woken, self._stopping, self._resting = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._resting.set()
         self._working: set[asyncio.Task[None]] = set()
 
     def nudge(self) -> None:
@@ -68,6 +69,13 @@ class Desk:
 
     async def run(self) -> None:
         """Until `stop`."""
+        self._resting.clear()
+        try:
+            await self._run()
+        finally:
+            self._resting.set()
+
+    async def _run(self) -> None:
         tidied = 0.0
         clock = asyncio.get_running_loop().time
         while not self._stopping.is_set():
@@ -87,6 +95,9 @@ class Desk:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
                 continue
+            if self._stopping.is_set():
+                await self.call(self._state.later, job, 0.0)
+                return
             task = asyncio.create_task(self._work(job))
             self._working.add(task)
             task.add_done_callback(self._worked)
@@ -101,7 +112,9 @@ class Desk:
             task.cancel()
         if self._working:
             await asyncio.wait(self._working, timeout=seconds * (1 - _PATIENCE))
-        self._calls.shutdown(wait=False, cancel_futures=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._resting.wait(), seconds)
+        self._calls.shutdown(wait=False)
 
     def _worked(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)
@@ -221,7 +234,9 @@ class Desk:
                 return
             # 5. Keep it, so that it is not made twice.
             place = {"thread": question.thread_key, "position": question.ts, "channel": question.channel_key}
-            await self.call(self._state.keep, answer, question.text, asker=question.person_key, **place)
+            # Where the rails mask questions, what is kept is what they let through.
+            asked = answer.question if self._bot.settings.rails_question_personal == "mask" else question.text
+            await self.call(self._state.keep, answer, asked, asker=question.person_key, **place)
             await keep({"answer_id": answer.answer_id})
             shown = await self._shown(answer.as_dict(), question, settings)
 

@@ -24,6 +24,7 @@ from rag_bot.chat_platform.types import ChannelKind, Question, Unreachable
 from rag_bot.chat_state import ChatState
 from rag_bot.courtesy import courtesy
 from rag_bot.errors import BotError
+from rag_bot.rails.masking import to_mask
 from rag_bot.readers import PRIVATE
 from rag_bot.slack import blocks
 from rag_bot.slack.client import Limited, Refused, SlackClient, Unsure, library_log
@@ -477,8 +478,8 @@ class Listeners:
         for info in self._bot.index.documents():
             if len(found) == 4:
                 break
-            if not allowed(info) or info.chunks > 500:
-                continue
+            if not allowed(info) or info.chunks > 500 or any(map(to_mask, self._bot.index.findings(info.document_id))):
+                continue  # (titles and headings are shown here as they are)
             chunks = self._bot.index.chunks_of(info.document_id)
             heading = next((chunk.heading[-1] for chunk in chunks if chunk.heading and chunk.heading[-1] != info.title), "")
             asked = f"What does {info.title} say about {heading}?" if heading else f"What does {info.title} say?"

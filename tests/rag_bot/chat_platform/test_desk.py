@@ -86,7 +86,7 @@ async def at_work(bot: Bot, board: Board, seconds: float = 5.0, concurrent: int 
         yield desk
     finally:
         await desk.stop(2.0)
-        await task
+        await asyncio.wait_for(task, 5)
 
 
 @pytest.fixture(autouse=True)

@@ -35,6 +35,7 @@ def slack_settings(home: Settings, slack: FakeSlack, **more: Any) -> Settings:
         "slack_signing_secret": SecretStr(SIGNING_SECRET),
         "slack_url": slack.api,
         "shutdown_seconds": 2.0,
+        "rails": "off",
         "public_url": "https://rag.example.com",
         **more,
     }

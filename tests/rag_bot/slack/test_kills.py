@@ -79,7 +79,7 @@ class Replica:
 async def replicas(home: Settings, slack: FakeSlack, folder: Path, count: int = REPLICAS) -> AsyncIterator[list[Replica]]:
     known = {"RAG_BOT_INDEX": str(home.index), "RAG_BOT_SLACK_BOT_TOKEN": BOT_TOKEN, "RAG_BOT_SLACK_APP_TOKEN": APP_TOKEN}
     known |= {"RAG_BOT_SLACK_URL": slack.api, "RAG_BOT_SLACK_LEASE_SECONDS": "1.5", "RAG_BOT_SHUTDOWN_SECONDS": "2"}
-    env = {**environment(**known), "OMP_NUM_THREADS": "1"}
+    env = {**environment(**known), "OMP_NUM_THREADS": "1", "RAG_BOT_RAILS": "off"}
     lives = []
     for number in range(count):
         pipe = asyncio.subprocess.PIPE
