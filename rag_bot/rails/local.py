@@ -53,6 +53,11 @@ class Subject:
 
 
 LocalRail: TypeAlias = Callable[[Subject], Verdict]
+RAILS: Mapping[str, Sequence[str]] = {
+    "question": ("size", "injection", "harm", "personal data"),
+    "sentence": ("links", "leaks", "harm", "personal data"),
+}
+"""The rails that look at each."""
 PASS = Verdict(True)
 
 

@@ -22,7 +22,7 @@ from ingest.inspect.orders import judge_question
 from rag_bot.budget import Budget
 from rag_bot.errors import BadSetting, LLMUnavailable
 from rag_bot.rails import Checked, Screened
-from rag_bot.rails.local import PASS, LocalRail, Subject
+from rag_bot.rails.local import PASS, RAILS, LocalRail, Subject
 from rag_bot.rails.log import note
 from rag_bot.rails.passages import screen
 from rag_bot.types import Claim, Passage, RailVerdict, Turn, Verdict
@@ -54,7 +54,8 @@ REFUSED = "This can't be answered here."
 _FENCE = re.compile(r"[<>]{2,}")  # nothing in a text can close the fence around it in a self-check's prompt
 _BROKEN = "I'm sorry, an internal error"  # NeMo's words where a flow breaks: they come in the place of the text
 # What NeMo's own machinery runs as actions; everything else is a rail's.
-_MACHINERY = ("run_", "generate_", "retrieve_", "create_", "cited_sources", "detect_language")
+_MACHINERY = ("run_", "generate_", "retrieve_", "create_", "cited_sources", "detect_language", "check_rails")
+_OURS = ("check question", "check sentence")
 _subject: ContextVar[Subject] = ContextVar("subject")
 _log = logging.getLogger("rag_bot.rails")
 
@@ -82,12 +83,13 @@ class NemoRails:
         seconds: float = 5.0,
         nearest: float = 0.0,
     ) -> None:
-        self._local, self._seconds, self._nearest = local, seconds, nearest
+        self._seconds, self._nearest = seconds, nearest
+        self._local = {on: {name: local[name] for name in names if name not in skip} for on, names in RAILS.items()}
         self._fail_open = frozenset(fail_open)
         self._asks_others = bool(folder or self_checks)  # our own rails know the question; NeMo takes longer for two messages
         config = _config(folder, self_checks)
         sides = (config.rails.input, config.rails.output)
-        names = {_rail_of(flow) for side in sides for flow in side.flows}
+        names = {_rail_of(flow) for side in sides for flow in side.flows if flow not in _OURS} | set(local)
         for unknown in sorted({*skip, *fail_open} - names):
             raise BadSetting(f"There is no rail {unknown!r}.", f"There are: {', '.join(sorted(names))}.")
         for side in sides:
@@ -98,8 +100,7 @@ class NemoRails:
         except Exception as error:  # NeMo has no error of its own for a wrong folder
             raise BadSetting(f"The rails can't be loaded: {_first_line(error)}", "Mend the folder of RAG_BOT_RAILS.") from error
         self._nemo.events_history_cache = _Forgetful()
-        for name, rail in local.items():
-            self._nemo.register_action(_action(rail), f"check_{name.replace(' ', '_')}")
+        self._nemo.register_action(self._ours, "check_rails")
         self._nemo.register_action(_cited_sources, "cited_sources")
         self._nemo.register_action(_jailbreak_by_guard(config), "check_jailbreak_by_guard")
         dispatcher = self._nemo.runtime.action_dispatcher
@@ -153,6 +154,21 @@ class NemoRails:
         text = result.content if result.status is RailStatus.MODIFIED else subject.text
         return Checked(PASS, subject.masked or text, verdicts)
 
+    async def _ours(self) -> RailOutcome:
+        """All of our own rails on the text under check, side by side."""
+        subject = _subject.get()
+
+        async def one(name: str, rail: LocalRail) -> RailOutcome:
+            async def run() -> RailOutcome:
+                verdict = await asyncio.to_thread(rail, subject)
+                subject.messages[name] = verdict.message
+                return RailOutcome.allow() if verdict.allowed else RailOutcome.block(reason=verdict.reason)
+
+            return await self._noted(name, subject, run())
+
+        outcomes = await asyncio.gather(*(one(name, rail) for name, rail in self._local[subject.on].items()))
+        return next((outcome for outcome in outcomes if outcome.is_blocked), RailOutcome.allow())
+
     def _watched(self, execute: Callable[..., Awaitable[tuple[Any, str]]]) -> Callable[..., Awaitable[tuple[Any, str]]]:
         """NeMo's way to run an action, with its time bounded, its failure decided and its verdict noted."""
 
@@ -160,30 +176,38 @@ class NemoRails:
             subject = _subject.get(None)
             if subject is None or action.startswith(_MACHINERY):
                 return await execute(action, params)
-            rail, began, failure = action.removeprefix("check_").replace("_", " "), time.perf_counter(), ""
-            try:
-                async with asyncio.timeout(self._seconds):
-                    result, status = await execute(action, params)
+
+            async def run() -> Any:
+                result, status = await execute(action, params)
                 if status == "failed":
-                    failure = "failed"
-            except TimeoutError:
-                failure = "timeout"
-            except Exception as error:  # an LLM's: NeMo passes these on
-                _log.warning("The rail %s failed: %s", rail, type(error).__name__)
-                failure = "failed"
-            if failure:
-                allowed = rail in self._fail_open
-                said: dict[str, list[str]] = {"policy_violations": []}  # which NeMo's flows for guard models read
-                result = RailOutcome.allow(metadata=said) if allowed else RailOutcome.failure(reason=failure, metadata=said)
-            else:
-                allowed = not _blocks(result)
-            ms = (time.perf_counter() - began) * 1000
-            reason = failure or (getattr(result, "reason", None) or ("" if allowed else "refused"))
-            detail = subject.details.get(rail, "")
-            subject.verdicts.append(RailVerdict(rail, subject.on, allowed, reason, ms, bool(failure), detail))
-            return result, "success"
+                    raise RuntimeError("the action failed")
+                return result
+
+            return await self._noted(action.removeprefix("check_").replace("_", " "), subject, run()), "success"
 
         return watched
+
+    async def _noted(self, rail: str, subject: Subject, running: Awaitable[Any]) -> Any:
+        """What a rail says: in bounded time, with its failure decided by the settings, and its verdict noted."""
+        began, failure, result = time.perf_counter(), "", None
+        try:
+            async with asyncio.timeout(self._seconds):
+                result = await running
+        except TimeoutError:
+            failure = "timeout"
+        except Exception as error:
+            _log.warning("The rail %s failed: %s", rail, type(error).__name__)  # what it says may hold the text
+            failure = "failed"
+        if failure:
+            allowed = rail in self._fail_open
+            said: dict[str, list[str]] = {"policy_violations": []}  # which NeMo's flows for guard models read
+            result = RailOutcome.allow(metadata=said) if allowed else RailOutcome.failure(reason=failure, metadata=said)
+        else:
+            allowed = not _blocks(result)
+        reason = failure or (getattr(result, "reason", None) or ("" if allowed else "refused"))
+        ms, detail = (time.perf_counter() - began) * 1000, subject.details.get(rail, "")
+        subject.verdicts.append(RailVerdict(rail, subject.on, allowed, reason, ms, bool(failure), detail))
+        return result
 
 
 class _Forgetful(dict[str, Any]):
@@ -217,18 +241,6 @@ class _Model:
 
     def stream_async(self, prompt: Any, *, stop: Any = None, **options: Any) -> Any:
         raise NotImplementedError("rails ask for whole replies")
-
-
-def _action(rail: LocalRail) -> Callable[[], Awaitable[RailOutcome]]:
-    async def act() -> RailOutcome:
-        subject = _subject.get()
-        verdict = await asyncio.to_thread(rail, subject)
-        if verdict.allowed:
-            return RailOutcome.allow()
-        subject.messages[verdict.rail] = verdict.message
-        return RailOutcome.block(reason=verdict.reason)
-
-    return act
 
 
 def _jailbreak_by_guard(config: RailsConfig) -> Callable[[], Awaitable[RailOutcome]]:
