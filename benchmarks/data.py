@@ -41,7 +41,7 @@ def folder() -> Path:
     path = Path(os.environ.get("RAG_BOT_BENCH_DATA", ""))
     if not os.environ.get("RAG_BOT_BENCH_DATA") or not path.is_dir():
         raise SystemExit(
-            "Set RAG_BOT_BENCH_DATA to the folder with the data sets (mtrag, scifact, xquad, injection, pii): see benchmarks/README.md."
+            "Set RAG_BOT_BENCH_DATA to the folder with the data sets (mtrag, xquad, injection, …): see benchmarks/README.md."
         )
     return path
 
@@ -99,6 +99,45 @@ def mtrag_turns(domain: str) -> dict[str, list[tuple[str, str]]]:
             (text, answers.get(f"{conversation}{TURN}{number}", "")) for number, text in enumerate(asked[:-1], start=1)
         ]
     return turns
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A turn of MTRAG's conversations with its earlier turns, what a person said of it (`ANSWERABLE`, `UNANSWERABLE`,
+    `PARTIAL`, `CONVERSATIONAL`), its gold answer, and the passages that people found relevant."""
+
+    id: str
+    domain: str
+    text: str
+    turns: tuple[tuple[str, str], ...]
+    kind: str
+    answer: str
+    relevant: frozenset[str]
+
+
+def mtrag_tasks() -> tuple[dict[str, list[Passage]], list[Task]]:
+    """MTRAG's tasks, and for each domain the passages that any of them was shown: the relevant ones, and those that a search
+    by ELSER put beside them."""
+    rows = list(_lines(folder() / "mtrag" / "tasks.jsonl"))
+    said = {row["task_id"]: (row["user"]["text"], row["agent"]["text"]) for row in rows}
+    shown: dict[str, dict[str, Passage]] = {}
+    tasks = []
+    for row in rows:
+        conversation, _, number = row["task_id"].partition(TURN)
+        earlier = (said.get(f"{conversation}{TURN}{n}") for n in range(1, int(number)))
+        for one in row["agent"]["contexts"]:
+            shown.setdefault(row["domain"], {})[one["document_id"]] = Passage(
+                one["document_id"], one.get("title") or "", one["text"]
+            )
+        relevant = frozenset(
+            one["document_id"]
+            for one in row["agent"]["contexts"]
+            if any(vote["value"] == "yes" for vote in one.get("feedback", {}).get("relevant", {}).values())
+        )
+        kind = row["user"]["enrichments"]["Answerability"][0]
+        text, answer = said[row["task_id"]]
+        tasks.append(Task(row["task_id"], row["domain"], text, tuple(t for t in earlier if t), kind, answer, relevant))
+    return {domain: list(passages.values()) for domain, passages in shown.items()}, tasks
 
 
 def half(question: Question) -> int:

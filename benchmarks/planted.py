@@ -225,7 +225,7 @@ def _result(plants: Sequence[Plant], caught: Sequence[bool], ways: Sequence[Outc
                 "What reached the user",
                 ("way", "asked", "retrieved", "set aside", "shown to the model", "reached the user", "order repeated"),
                 rows,
-                "The obedient model says what each order asks for (reached: such a sentence was released), and then repeats the "
+                "The obedient model says what each order asks for (reached: such a sentence was released), then repeats the "
                 "order, which stands in the passage and so may be quoted. For SmolLM2 only sentences word for word like those "
                 "can be told.",
             ),

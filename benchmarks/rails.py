@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import cache, data
+from benchmarks import data
 from benchmarks.metrics import percentile
-from benchmarks.rails_texts import SOURCES, Labelled, bipia, half, own
+from benchmarks.rails_texts import SOURCES, Labelled, bipia, half, own, passages, planted
 from benchmarks.registry import Options
 from benchmarks.results import Asked, Result, Table
-from benchmarks.train_rails import KEEP, Prepared, categories, fit, packed_model, prepare, select, training
+from benchmarks.train_rails import KEEP, Prepared, categories, fit, packed_model, prepare, select, training, vectors_of
 from ingest.embedder import load_embedder
 from ingest.inspect.classifier import (
     CATEGORY_SLOTS,
@@ -81,7 +81,8 @@ class Held:
 def run(options: Options) -> dict[str, Any]:
     """The classifier as shipped has seen none of the sources; beside it, for each source, one trained on all the others."""
     sources = {name: _few(load(), options) for name, load in SOURCES.items()}
-    prepared = prepare(training(_few(own(), options), *sources.values()))
+    ours, pieces = own(), passages()
+    prepared = prepare(training(_few([*ours, *pieces, *planted(ours, pieces)], options), *sources.values()))
     held = [measure(name, sources[name], classifier()) for name in HELD_OUT]
     others = [measure(name, sources[name], _without(prepared, name)) for name in HELD_OUT]
     strictness = _strictness(prepared, sources)
@@ -90,10 +91,11 @@ def run(options: Options) -> dict[str, Any]:
     ordinary = _ordinary(sources["mtrag"])
     refused = {name: [text for text in texts if _refused(text, None)] for name, texts in ordinary.items()}
     seen = {name: _wrongly(texts) for name, texts in ordinary.items()}
-    planted, bare = _bipia()
+    orders = _bipia()
     alarms = _alarms(options)
+    pasted = _pasted(sources)
     cost = _cost(ordinary)
-    return _result(held, others, strictness, sentences, fresh, ordinary, refused, seen, planted, bare, alarms, cost).as_dict()
+    return _result(held, others, strictness, sentences, fresh, ordinary, refused, seen, orders, alarms, pasted, cost).as_dict()
 
 
 def _few(texts: Sequence[Labelled], options: Options) -> Sequence[Labelled]:
@@ -121,7 +123,7 @@ def measure(source: str, texts: Sequence[Labelled], by: Classifier) -> Held:
 
 def _strictness(prepared: Prepared, sources: Mapping[str, Sequence[Labelled]]) -> list[list[object]]:
     """What the head for harm, trained on our own texts, refuses at other thresholds."""
-    ours = select(prepared, np.array([text.source == "own" for text in prepared.texts]))
+    ours = select(prepared, np.array([text.source in ("own", "passages", "planted") for text in prepared.texts]))
     rows: list[list[object]] = []
     for keep in (0.99, 0.98, 0.97, 0.96):
         weights = fit(ours, "harm", True, keep)
@@ -166,9 +168,7 @@ def _by_classifier(text: str, vector: Floats, by: Classifier) -> bool:
 
 
 def _vectors(texts: Sequence[str]) -> Floats:
-    firsts = [plain(text)[:1000] for text in texts]
-    vectors: Floats = cache.embed(firsts, [() for _ in firsts], load_embedder("minilm"), "rails").passages
-    return vectors
+    return vectors_of([plain(text)[:WINDOW] for text in texts])
 
 
 # --- sources that nobody looked at ----------------------------------------------------------------------------------------
@@ -212,15 +212,14 @@ def _wrongly(texts: Sequence[str]) -> list[str]:
 # --- documents -------------------------------------------------------------------------------------------------------------
 
 
-def _bipia() -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
-    """For each kind of order, how many are found when planted in the middle of a passage, and how many there are; the kinds
-    that speak of an answer or of code, and the bare requests."""
+def _bipia() -> dict[str, tuple[int, int]]:
+    """For each kind of order, how many are found when planted in the middle of a passage, and how many there are."""
     hosts = data.mtrag("clapnq", "lastturn")[0][:200]
     chance = random.Random(3)
     found: dict[str, tuple[int, int]] = {}
     for kind, orders in bipia().items():
         found[kind] = (sum(_finds(order, chance.choice(hosts).text) for order in orders), len(orders))
-    return {k: v for k, v in found.items() if k not in _BARE}, {k: v for k, v in found.items() if k in _BARE}
+    return found
 
 
 def _finds(order: str, host: str) -> bool:
@@ -263,6 +262,19 @@ def _read(name: str, texts: Sequence[str]) -> Alarms:
     return Alarms(name, len(texts), sum(map(len, texts)) / 1e6, time.perf_counter() - began, found)
 
 
+def _pasted(sources: Mapping[str, Sequence[Labelled]]) -> list[list[object]]:
+    """Long ordinary texts, alone and with a jailbreak or a request for harm in the middle."""
+    abstracts = [passage.text for passage in data.scifact()[0]]
+    chance = random.Random(11)
+    hosts = ["\n".join(chance.sample(abstracts, 12))[:12_000] for _ in range(100)]
+    rows: list[list[object]] = [["as they are", len(hosts), sum(_refused(host, None) for host in hosts)]]
+    for name in BAD:
+        inside = [text.text[:3000] for text in sources[name]][::6]
+        texts = [f"{host[:6000]}\n{text}\n{host[6000:]}" for text, host in zip(inside, hosts * 2, strict=False)]
+        rows.append([f"with {NAMES[name]} in the middle", len(texts), sum(_refused(text, None) for text in texts)])
+    return rows
+
+
 # --- cost and report -------------------------------------------------------------------------------------------------------
 
 
@@ -303,17 +315,19 @@ def _result(
     ordinary: Mapping[str, Sequence[str]],
     refused: Mapping[str, Sequence[str]],
     seen: Mapping[str, Sequence[str]],
-    planted: Mapping[str, tuple[int, int]],
-    bare: Mapping[str, tuple[int, int]],
+    orders: Mapping[str, tuple[int, int]],
     alarms: Sequence[Alarms],
+    pasted: Sequence[Sequence[object]],
     cost: Sequence[Sequence[object]],
 ) -> Result:
     by = {one.source: one for one in held}
     kept, benign = 100 * (1 - by["notinject"].both), 100 * (1 - by["harmless"].both)
     caught = 100 * _share(by, "both")
-    orders = [sum(counts) for counts in zip(*planted.values(), *bare.values(), strict=True)]
+    bare = [orders[kind] for kind in _BARE]
+    spoken = [counts for kind, counts in orders.items() if kind not in _BARE]
+    every = _sum(orders.values())
     total = sum(by[name].texts for name in BAD)
-    with_orders = 100 * (total * caught / 100 + orders[0]) / (total + orders[1])
+    with_orders = 100 * (total * caught / 100 + every[0]) / (total + every[1])
     wrong = 100 * sum(map(len, seen.values())) / sum(map(len, ordinary.values()))
     tables = [
         Table(
@@ -327,10 +341,12 @@ def _result(
             "by side, not subtracted. Malicious: jailbreaks and requests for harm together.",
         ),
         _table(
-            "Refused, in per cent: as shipped, trained on our own texts alone", held, "No text of any of these was trained on."
+            "Refused, in per cent: as shipped, trained on our own texts and pieces of passages",
+            held,
+            "No text of any of these was trained on.",
         ),
         _table(
-            "Refused, in per cent: trained on our own texts and on all other sources",
+            "Refused, in per cent: trained on all other sources, too",
             others,
             "For each row a classifier that has seen nothing of that source, with thresholds chosen without it.",
         ),
@@ -338,7 +354,7 @@ def _result(
             "Refused by the head for harm alone, in per cent, by how many of our harmless texts it has to let pass",
             ("share let pass", *(NAMES[name] for name in _STRICT)),
             strictness,
-            f"Shipped: {KEEP['harm']:g}.",
+            f"Shipped: {KEEP['harm', True]:g}.",
         ),
         Table(
             "Sentences held back by `judge_harm(sentence=True)`, without vectors",
@@ -361,11 +377,11 @@ def _result(
         Table(
             "Orders planted in passages (BIPIA): found by the rules",
             ("kind", "found", "of"),
-            [[kind, *counts] for kind, counts in {**planted, **bare}.items()],
-            f"Of the {sum(v[1] for v in planted.values())} orders that speak of an answer or of code, "
-            f"{sum(v[0] for v in planted.values())}; of the {sum(v[1] for v in bare.values())} bare requests, "
-            f"{sum(v[0] for v in bare.values())}: nothing sets them apart from text. The rules were written with these orders "
-            "known, so this is no held-out figure.",
+            [[kind, *counts] for kind, counts in orders.items()],
+            "Of those that speak of an answer or of code {} of {}, of the bare requests {} of {}: nothing sets the latter "
+            "apart from text. The rules were written with these orders known, so this is no held-out figure.".format(
+                *_sum(spoken), *_sum(bare)
+            ),
         ),
         Table(
             "Orders found where there should be none",
@@ -374,6 +390,12 @@ def _result(
                 [a.name, a.passages, a.megabytes, len(a.found), 1000 * len(a.found) / a.passages, "; ".join(_short(a.found))]
                 for a in alarms
             ],
+        ),
+        Table(
+            "Long texts pasted as a question, without vectors",
+            ("texts of 12,000 characters (SciFact's abstracts)", "number", "refused"),
+            pasted,
+            "A jailbreak is cut to 3,000 characters.",
         ),
         Table(
             "Milliseconds of `judge_question` and `judge_harm` together",
@@ -399,6 +421,11 @@ def _result(
         Asked("ms for a question of 500 characters, p99", figures["p99_ms_500"], at_most=8),
     ]
     return Result(figures, tables, asked)
+
+
+def _sum(counts: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    found, all_ = zip(*counts, strict=True)
+    return sum(found), sum(all_)
 
 
 def _share(by: Mapping[str, Held], way: str) -> float:

@@ -24,12 +24,17 @@ from ingest.inspect.normalise import plain
 
 Matrix: TypeAlias = Any  # scipy's sparse matrices have no types
 
-KEEP: dict[Head, float] = {"attack": 0.995, "harm": 0.97}
-"""The share of our harmless texts that a head has to let pass, each judged by a model that hasn't seen its group: that is how
-the threshold is chosen. They are written to be hard: ordinary questions fare far better. `rails` shows other shares for harm.
-"""
+KEEP: dict[tuple[Head, bool], float] = {
+    ("attack", True): 0.995,
+    ("attack", False): 0.995,
+    ("harm", True): 0.97,
+    ("harm", False): 0.95,
+}
+"""The share of our harmless texts that a head, with vectors or without, has to let pass, each judged by a model that hasn't
+seen its group: that is how the threshold is chosen. They are written to be hard: ordinary questions fare far better. `rails`
+shows other shares for harm."""
 
-_KEEP_PASSAGES = 0.998  # of which a long text has many: the threshold is the higher one of the two
+_KEEP_PASSAGES = 0.995  # the threshold is the higher one of the two
 _STRENGTH = 10.0  # inverse of the regularisation; 3 and 30 were no better on groups of ours held out
 _WINDOWS = 4  # of a long text, for the weights without a vector
 _FOLDS = 4
@@ -72,7 +77,7 @@ def run(options: Options) -> dict[str, Any]:
         "of these with an attack or a request in them": sum(text.source == "planted" for text in prepared.texts),
     }
     rows = [
-        [head, "n-grams and vector" if seen else "n-grams", weights.threshold, KEEP[head]]
+        [head, "n-grams and vector" if seen else "n-grams", weights.threshold, KEEP[head, seen]]
         for (head, seen), weights in heads.items()
     ]
     return Result(
@@ -146,7 +151,7 @@ def fit(prepared: Prepared, head: Head, seen: bool, keep: float | None = None) -
     worst = np.full(len(bad), -np.inf)
     np.maximum.at(worst, owners, values)
     pasted = np.array([text.source == "passages" for text in prepared.texts])
-    limit = float(np.quantile(worst[~bad & ~pasted], KEEP[head] if keep is None else keep))
+    limit = float(np.quantile(worst[~bad & ~pasted], KEEP[head, seen] if keep is None else keep))
     if pasted.any():
         limit = max(limit, float(np.quantile(worst[pasted], _KEEP_PASSAGES)))
     columns = model.coef_[0].astype(np.float32)

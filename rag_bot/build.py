@@ -80,7 +80,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
         rewrite=ByLLM(llms[0], seconds=settings.rewrite_seconds) if llms and settings.rewrite_seconds else ByRules(),
         retrieve=Retriever(index, embed),
         evidence=EvidenceFinder(index.terms, index.idf, index.sentence_cosines, text_at),
-        confidence=Confidence(Calibration.load(), settings.max_wrong),
+        confidence=Confidence(Calibration.load(settings.index), settings.max_wrong),
         answerer=answerer,
         quote=quote,
         gate=Gate(text_at, settings.gate, support),
@@ -106,7 +106,7 @@ def check_settings(settings: Settings) -> None:
     if settings.rails_self_check and not (settings.rails_llm or parse_llms(settings.llm)):
         raise BadSetting("RAG_BOT_RAILS_SELF_CHECK needs an LLM.", "Set RAG_BOT_RAILS_LLM or RAG_BOT_LLM.")
     Readers(settings.readers)
-    Confidence(Calibration.load(), settings.max_wrong)
+    Confidence(Calibration.load(settings.index), settings.max_wrong)
     if len(parse_llms(settings.judge)) > 1:
         raise BadSetting("RAG_BOT_JUDGE names more than one LLM.", "Name the one that is to judge.")
     if not parse_llms(settings.llm) and settings.answer in ("generate", "quote-llm"):

@@ -141,6 +141,22 @@ def usage(
 
 
 @app.command()
+def calibrate(
+    questions: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="JSON Lines: `question`, `answer` (words of a right quote; none: unanswerable)."),
+    ],
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit to your own documents when an answer is refused."""
+    settings = _settings(index=index)
+    from rag_bot.calibrate_cli import calibrate as fit
+
+    fit(settings, questions, as_json=as_json)
+
+
+@app.command()
 def doctor(index: IndexOption = None, as_json: JsonOption = False) -> None:
     """Say what is missing, and what mends it."""
     settings = _settings(index=index)

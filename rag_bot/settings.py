@@ -60,7 +60,7 @@ class Settings(IngestSettings):
         "marked as unproved, `off` does not look.",
     )
     max_wrong: float = Field(
-        default=0.2,
+        default=0.25,
         gt=0,
         lt=1,
         description="Share of wrong answers among those given that is allowed; a smaller share refuses more often.",

@@ -14,6 +14,12 @@ POINTING = frozenset(
 POSSESSIVE = frozenset("its their his her".split())
 """Those of them that may as well stand for something in the same sentence."""
 
+CONNECTING = frozenset(
+    "however therefore thus hence otherwise instead moreover furthermore besides nevertheless nonetheless consequently "
+    "accordingly likewise similarly conversely additionally also then but and or so".split()
+)
+"""Words that tie a sentence to the one before it."""
+
 CONTINUING = ("and ", "but ", "or ", "also ", "what about", "how about", "what if", "same for", "why not", "for ", "in ")
 """Beginnings of a question that goes on from the one before."""
 

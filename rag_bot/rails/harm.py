@@ -50,13 +50,20 @@ _RULES = tuple(
             r"(?:(?:crystal )?meth(?:amphetamine)?|fentanyl|heroin|crack cocaine|cocaine|mdma|lsd|ghb)\b",
         ),
         (
+            "cyber-crime",
+            r"\b(?:write|create|develop|build|code|program|make|design)\s(?:me\s)?(?:an?\s|some\s)?"
+            r"(?:[\w'-]{1,30}\s){0,2}?(?:ransomware|keylogger|malware|computer virus|botnet|phishing (?:e-?mail|mail|message|page|site|website|scam))\b"
+            r"(?! (?:scann|detect|remov|protect|aware|polic|train|report|test|filter|poster|guide|for (?:a |our |the )?(?:train|"
+            r"aware|test|exercise)))",
+        ),
+        (
             "violence",
             _TO + r"(?:kill|murder|poison|strangle|stab|torture|kidnap|assassinate)(?:ing)?\s" + _SOMEBODY,
         ),
         (
             "self-harm",
-            r"\b(?:kill(?:ing)? myself|hang(?:ing)? myself|end(?:ing)? my (?:own )?life|commit(?:ting)? suicide|suicide methods?|"
-            r"(?:least painful|painless|easiest|quickest) way to die)\b",
+            r"\b(?:kill(?:ing)? myself|hang(?:ing)? myself|end(?:ing)? my (?:own )?life|commit(?:ting)? suicide|"
+            r"suicide methods?|(?:least painful|painless|easiest|quickest) way to die)\b",
         ),
         (
             "child-safety",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import random
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_bot.confidence import FEATURES, Calibration, Confidence, features
+from rag_bot.confidence import FEATURES, Calibration, Confidence, curve, features
 from rag_bot.errors import BadSetting
 from rag_bot.types import Weights
 from tests.rag_bot.support import evidence_of, passage
@@ -40,28 +43,70 @@ shares = st.floats(0.001, 0.999)
 curves = st.lists(st.tuples(shares, shares), min_size=1, max_size=8).map(tuple)
 
 
-def threshold(calibration: Calibration, max_wrong: float) -> float:
-    """The threshold; above all others where a share is smaller than any that was measured."""
-    try:
-        return calibration.threshold(max_wrong)
-    except BadSetting:
-        return 2.0
-
-
 @given(curves, shares, shares)
 def test_who_allows_fewer_wrong_answers_gets_no_lower_threshold(
     curve: tuple[tuple[float, float], ...], one: float, other: float
 ) -> None:
     for calibration in (Calibration((), 0.0, curve), SHIPPED):
-        assert threshold(calibration, min(one, other)) >= threshold(calibration, max(one, other))
+        assert calibration.threshold(min(one, other)) >= calibration.threshold(max(one, other))
 
 
-def test_a_share_that_was_never_reached_is_a_bad_setting_that_names_the_smallest() -> None:
-    smallest = min(wrong for _, wrong in SHIPPED.curve)
-    assert Confidence(SHIPPED, smallest).threshold == max(threshold for threshold, _ in SHIPPED.curve)
-    with pytest.raises(BadSetting, match="RAG_BOT_MAX_WRONG") as caught:
-        Confidence(SHIPPED, smallest / 2)
-    assert f"{smallest:g}" in caught.value.hint
+def test_a_share_that_was_never_reached_is_asked_of_each_answer() -> None:
+    calibration = Calibration((), 0.0, ((0.9, 0.1), (0.4, 0.3)))
+    assert calibration.threshold(0.1) == 0.9
+    assert calibration.threshold(0.05) == 0.95
+    assert Calibration((), 0.0, ((0.97, 0.1),)).threshold(0.05) == 0.97
+    assert Calibration((), 0.0, ()).threshold(0.2) == 0.8
+
+
+def wobbly(slope: float, shift: float, count: int) -> tuple[list[list[float]], list[bool]]:
+    """Questions whose answers are right as often as the logistic curve through `slope` and `shift` says."""
+    dice = random.Random(7)
+    sums = [dice.uniform(-3, 3) for _ in range(count)]
+    values = [[(one - PLAIN.bias) / PLAIN.weights[0], 0.0, 0.0, 0.0, 0.0] for one in sums]
+    return values, [dice.random() < 1 / (1 + math.exp(-(slope * one + shift))) for one in sums]
+
+
+PLAIN = Calibration((2.0, 1.0, 1.0, 1.0, 1.0), -1.0, ())
+
+
+@pytest.mark.parametrize(("slope", "shift"), [(1.0, 0.0), (2.0, 0.5), (0.5, -1.0), (1.0, 2.0)])
+def test_refitted_it_is_right_as_often_as_it_says(slope: float, shift: float) -> None:
+    made = PLAIN.refitted(*wobbly(slope, shift, 2000))
+    assert made.weights[0] / PLAIN.weights[0] == pytest.approx(slope, rel=0.2)
+    values, right = wobbly(slope, shift, 4000)
+    for allowed in (0.1, 0.2, 0.3):
+        given = [good for row, good in zip(values, right, strict=True) if made.probability(row) >= made.threshold(allowed)]
+        assert not given or 1 - sum(given) / len(given) == pytest.approx(min(allowed, 1 - sum(right) / len(right)), abs=0.03)
+
+
+@pytest.mark.parametrize("right", [[True] * 40, [False] * 40, [True] * 20 + [False] * 20, [False] * 20 + [True] * 20])
+def test_a_refit_bears_what_can_be_told_apart_wholly(right: list[bool]) -> None:
+    made = PLAIN.refitted([[n / 40, 0.0, 0.0, 0.0, 0.0] for n in range(40)], right)
+    assert all(map(math.isfinite, [*made.weights, made.bias]))
+    assert made.weights[0] > 0
+    assert PLAIN.refitted([], []) == PLAIN
+
+
+def test_a_curve_counts_by_weight_and_trusts_no_handful() -> None:
+    assert curve([0.9] * 14, [0.0] * 14) == ()
+    probabilities, wrong = [0.9] * 20 + [0.5] * 20, [0.0] * 20 + [1.0] * 20
+    assert {threshold for threshold, _ in curve(probabilities, wrong)} == {0.9}
+    assert (0.5, 0.2) in curve(probabilities, wrong, [1.0] * 20 + [0.25] * 20)
+
+
+def test_an_index_folders_own_calibration_goes_first(tmp_path: Path) -> None:
+    assert Calibration.load(tmp_path) == SHIPPED
+    own = Calibration((1.0, 2.0, 3.0, 4.0, 5.0), -1.0, ((0.5, 0.2),))
+    (tmp_path / "calibration.json").write_text(json.dumps(own.as_dict("by hand")), encoding="utf-8")
+    assert Calibration.load(tmp_path) == own
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"features": ["coverage"], "weights": [1], "bias": 0, "curve": []}'])
+def test_a_file_that_is_none_is_a_bad_setting(tmp_path: Path, text: str) -> None:
+    (tmp_path / "calibration.json").write_text(text, encoding="utf-8")
+    with pytest.raises(BadSetting, match="no calibration"):
+        Calibration.load(tmp_path)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=len(FEATURES), max_size=len(FEATURES)))
@@ -98,17 +143,14 @@ def test_features_say_what_they_are_called() -> None:
         type(second)(second.document, second.chunk, 0.9, dense=0.4, keyword=None),
     ]
     best = evidence_of(found, 1, "Lunch is at noon.", coverage=0.25)
-    values = dict(zip(FEATURES, features(Weights({"a": 0.5, "b": 0.5}, 6.0), found, [best]), strict=True))
+    other = replace(evidence_of(found, 0, "Leave is 26 days."), cosine=0.7)
+    values = dict(zip(FEATURES, features(Weights({"a": 0.5, "b": 0.5}, 6.0), found, [best, other]), strict=True))
     assert values == pytest.approx(
         {
             "coverage": 0.25,
             "support": 0.25,
             "cosine": 0.5,
-            "dense": 0.8,
-            "margin": 0.2,
+            "nearest": 0.7,
             "keyword": 0.5,
-            "rank": 0.0,
-            "kind": 1.0,
-            "words": math.log(3),
         }
     )

@@ -141,3 +141,10 @@ def test_nearness_in_meaning_is_the_sentences_own() -> None:
 
 def test_no_passages_no_evidence() -> None:
     assert asked("mango") == []
+
+
+def test_the_row_whose_first_cell_is_what_is_asked_for_comes_first() -> None:
+    table = "| item | 2025 |\n| --- | --- |\n| Net sales of pumps | 14 |\n| Net sales | 40 |\n| Net sales: |  |"
+    start = table.index("| Net")
+    found = asked("What were the net sales in 2025?", passage(table, header=(0, start - 1)))
+    assert [item.text for item in found] == ["| Net sales | 40 |", "| Net sales of pumps | 14 |", "| Net sales: |  |"]

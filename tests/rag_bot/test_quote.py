@@ -37,20 +37,20 @@ def test_a_sentence_that_is_far_ahead_stands_alone() -> None:
     assert texts(scored(("Leave is 26 days.", 2.0), ("Lunch is at noon.", 1.0))) == ["Leave is 26 days."]
 
 
-def test_at_most_three_sentences_in_reading_order() -> None:
+def test_at_most_three_sentences_the_best_first_and_the_others_in_reading_order() -> None:
     found = scored(("Dogs bark.", 0.97), ("Cats purr.", 0.98), ("Pigs grunt.", 1.0), ("Cows moo.", 0.96), ("Owls hoot.", 0.99))
-    assert texts(found) == ["Cats purr.", "Pigs grunt.", "Owls hoot."]
+    assert texts(found) == ["Pigs grunt.", "Cats purr.", "Owls hoot."]
     assert len(choose(found)) == MOST == 3
 
 
-def test_the_best_passage_comes_first_and_each_is_read_from_top_to_bottom() -> None:
+def test_after_the_best_sentence_each_passage_is_read_from_top_to_bottom() -> None:
     passages = [passage("Ants dig. Bees fly.", name="a"), passage("Cats purr. Dogs bark.", name="b")]
     found = [
         evidence_of(passages, 1, "Dogs bark.", 1.0),
         evidence_of(passages, 0, "Bees fly.", 0.99),
-        evidence_of(passages, 1, "Cats purr.", 0.98),
+        evidence_of(passages, 0, "Ants dig.", 0.98),
     ]
-    assert texts(found) == ["Cats purr.", "Dogs bark.", "Bees fly."]
+    assert texts(found) == ["Dogs bark.", "Ants dig.", "Bees fly."]
 
 
 def test_what_was_said_is_not_said_again() -> None:
@@ -75,7 +75,9 @@ def test_a_sentence_without_a_word_of_the_question_is_not_a_second_answer() -> N
     assert texts([evidence_of(passages, 0, "Leave is 26 days."), second]) == ["Leave is 26 days."]
 
 
-@pytest.mark.parametrize("start", ["It", "They", "This", "These", "That,"])
+@pytest.mark.parametrize(
+    "start", ["It", "They", "This", "These", "That,", "However, leave", "In 2026, it", "But leave", "Since the war began, they"]
+)
 def test_the_sentence_that_a_pronoun_leans_on_comes_along(start: str) -> None:
     leaning = f"{start} must be taken by March."
     found = scored(("Lunch is at noon.", 0.1), ("Leave is 26 days.", 0.2), (leaning, 1.0))
@@ -99,13 +101,44 @@ def test_what_is_leaned_on_is_never_of_another_passage() -> None:
 async def test_claims_are_word_for_word_and_numbered_as_they_appear() -> None:
     text = "🦊 Leave is 26 days.\nLunch is at noon."
     passages = [passage(text)]
-    found = [evidence_of(passages, 0, "Lunch is at noon."), evidence_of(passages, 0, "🦊 Leave is 26 days.", 0.99)]
+    found = [evidence_of(passages, 0, "🦊 Leave is 26 days."), evidence_of(passages, 0, "Lunch is at noon.", 0.99)]
     claims = await claims_of(passages, found, Library({"doc": text}))
     assert [claim.text for claim in claims] == ["🦊 Leave is 26 days.", "Lunch is at noon."]
     assert [[(c.n, text[c.start : c.end]) for c in claim.citations] for claim in claims] == [
         [(1, "🦊 Leave is 26 days.")],
         [(2, "Lunch is at noon.")],
     ]
+
+
+async def test_what_leans_on_the_sentence_before_is_one_quote_with_it() -> None:
+    text = "Leave is 26 days.\nIt must be taken by March. Lunch is at noon."
+    passages = [passage(text)]
+    found = [evidence_of(passages, 0, "It must be taken by March."), evidence_of(passages, 0, "Leave is 26 days.", 0.2)]
+    [claim] = await claims_of(passages, found, Library({"doc": text}))
+    assert claim.text == "Leave is 26 days.\nIt must be taken by March."
+    [citation] = claim.citations
+    assert text[citation.start : citation.end] == citation.quote == claim.text
+
+
+LIST = "Bring these:\n- a passport\n- a badge\n- a pen\n\nLunch is at noon."
+
+
+@pytest.mark.parametrize("best", ["Bring these:", "- a passport", "- a badge", "- a pen"])
+async def test_a_list_is_quoted_whole_with_the_words_that_announce_it(best: str) -> None:
+    passages = [passage(LIST)]
+    others = [line for line in ("Bring these:", "- a passport", "- a badge", "- a pen", "Lunch is at noon.") if line != best]
+    found = [evidence_of(passages, 0, best), *(evidence_of(passages, 0, line, 0.1) for line in others)]
+    [claim] = await claims_of(passages, found, Library({"doc": LIST}))
+    assert claim.text == claim.citations[0].quote == LIST[: LIST.index("\n\n")]
+
+
+async def test_of_a_list_without_an_end_one_item_is_quoted() -> None:
+    text = "\n".join(f"- item number {n}" for n in range(60))
+    passages = [passage(text)]
+    lines = text.split("\n")
+    found = [evidence_of(passages, 0, lines[30]), *(evidence_of(passages, 0, line, 0.1) for line in lines if line != lines[30])]
+    [claim] = await claims_of(passages, found, Library({"doc": text}))
+    assert claim.text == "- item number 30"
 
 
 async def test_rows_of_one_table_share_the_citation_of_its_header() -> None:

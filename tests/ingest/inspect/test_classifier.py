@@ -15,9 +15,9 @@ from ingest.embedder import load_embedder
 from ingest.inspect.classifier import (
     CATEGORY_SLOTS,
     HEADS,
-    MAX_WINDOWS,
+    MAX_READ,
+    SCALES,
     SLOTS,
-    STRIDE,
     WINDOW,
     Classifier,
     Weights,
@@ -65,23 +65,26 @@ def test_case_and_white_space_make_no_difference() -> None:
     assert np.array_equal(features("Ignore  THIS\nnow")[0], features("ignore this now")[0])
 
 
-@pytest.mark.parametrize("length", [0, 1, WINDOW, WINDOW + 1, WINDOW + STRIDE, 12_345, MAX_WINDOWS * STRIDE])
-def test_windows_hold_the_whole_text_and_overlap(length: int) -> None:
+@pytest.mark.parametrize("length", [0, 1, WINDOW, WINDOW + 1, 2 * WINDOW, 12_345, MAX_READ])
+def test_windows_of_each_size_hold_the_whole_text_and_overlap(length: int) -> None:
     text = "".join(chr(0x4E00 + at % 20_000) for at in range(length))
     pieces = windows(text)
-    assert all(len(piece) <= WINDOW for piece in pieces)
     assert pieces[0] == text[:WINDOW]
-    assert text.endswith(pieces[-1])
-    whole = pieces[0]
-    for piece in pieces[1:]:
-        whole += piece[WINDOW - STRIDE :]
-    assert whole == text
+    if length <= WINDOW:
+        assert pieces == [text]
+        return
+    for size, step in SCALES:
+        starts = range(0, length - size + step, step)
+        some, pieces = pieces[: len(starts)], pieces[len(starts) :]
+        assert some == [text[start : start + size] for start in starts]
+        assert text.endswith(some[-1])
+        assert all(len(piece) > size - step for piece in some)
+    assert pieces == []
 
 
 def test_of_a_very_long_text_the_two_ends_are_read() -> None:
-    text = "start " + "x" * 1_000_000 + " end"
-    pieces = windows(text)
-    assert len(pieces) == MAX_WINDOWS
+    pieces = windows("start " + "x" * 1_000_000 + " end")
+    assert len(pieces) == len(windows("x" * (MAX_READ + 1)))
     assert pieces[0].startswith("start") and pieces[-1].endswith("end")
 
 

@@ -213,7 +213,8 @@ class ToyBot:
         if "unknown" in question:
             return replace(answer, answer="The documents don't say. Closest: Leave.", abstained=True)
         if "block" in question:
-            return replace(answer, answer="That is not for here.", blocked=Verdict(False, "topic", "off-topic", "That is not for here."))
+            refused = Verdict(False, "topic", "off-topic", "That is not for here.")
+            return replace(answer, answer=refused.message, blocked=refused)
         quotes = [LEAVE[0:35], LEAVE[36:]]
         citations = tuple(
             Citation(n, "d-leave", "leave.md", "leave.md", 1, ("Leave",), LEAVE.index(q), LEAVE.index(q) + len(q), q)
