@@ -54,6 +54,8 @@ LEFT_OUT = {
     "dan.AutoDAN": "writes its prompts with a model that would have to be downloaded; AutoDANCached has some that were",
 }
 UPLOADED = "latentinjection"
+DIRECT = [family for family in FAMILIES if family != UPLOADED]
+# Two runs of garak on each side: what is drawn by chance depends on all that was drawn before it in the same run.
 
 # NVIDIA's own protection rates in percent, bare LLM and all rails, from the page "LLM Vulnerability Scanning" of the NeMo
 # Guardrails documentation. What was garak's module `xss` then is in `web_injection` now.
@@ -137,7 +139,7 @@ def _bare(garak: Garak) -> Report:
     command = [sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--model_alias", "smollm2", "--n_ctx", "8192"]
     command += ["--n_threads", threads, "--n_threads_batch", threads]
     with _serving(command, garak.folder / "bare", "/v1/models") as url:
-        return garak.run("bare", list(FAMILIES), url)[0]
+        return _both(garak.run("bare", DIRECT, url)[0], garak.run("bare-latent", [UPLOADED], url)[0])
 
 
 def _guarded(garak: Garak, quick: bool) -> tuple[Report, dict[str, dict[str, Any]], list[dict[str, Any]]]:
@@ -148,11 +150,14 @@ def _guarded(garak: Garak, quick: bool) -> tuple[Report, dict[str, dict[str, Any
     index = str(place / "index")
     subprocess.run([tools / "ingest", "add", ROOT / "samples/handbook", "--index", index], env=_environment(), check=True)
     with _serving([str(tools / "rag-bot"), "serve", "--index", index], place, "/health/ready") as url:
-        direct, asked = garak.run("guarded", [family for family in FAMILIES if family != UPLOADED], url)
-        latent, of_documents = garak.run("guarded-uploaded", [UPLOADED], url, uploaded=True)
+        direct, asked = garak.run("guarded", DIRECT, url)
+        latent, of_documents = garak.run("guarded-latent", [UPLOADED], url, uploaded=True)
         answers = _ask_handbook(url, quick)
-    report = Report(direct.version, [*direct.attempts, *latent.attempts], {**direct.primary, **latent.primary})
-    return report, {**asked, **of_documents}, answers
+    return _both(direct, latent), {**asked, **of_documents}, answers
+
+
+def _both(direct: Report, latent: Report) -> Report:
+    return Report(direct.version, [*direct.attempts, *latent.attempts], {**direct.primary, **latent.primary})
 
 
 # --- servers
@@ -198,7 +203,7 @@ def _environment() -> dict[str, str]:
     """This process's variables without settings of ours or of the server's, and with time enough for a busy machine."""
     theirs = {"HOST", "PORT", "MODEL"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAG_BOT_") and name not in theirs}
-    seconds = {f"RAG_BOT_{name}_SECONDS": "600" for name in ("LLM", "LLM_FIRST", "RAILS")}
+    seconds = {f"RAG_BOT_{name}_SECONDS": "600" for name in ("LLM", "LLM_FIRST", "RAILS", "REWRITE")}
     llm = {"RAG_BOT_LLM": "llama-cpp:smollm2", "RAG_BOT_LLM_TOKENS": str(TOKENS)}
     # OpenMP's own count of turns makes llama.cpp some four times slower on a busy machine; the service sets this by itself.
     return kept | seconds | llm | {"HF_HUB_OFFLINE": "1", "GOMP_SPINCOUNT": "100"}

@@ -138,8 +138,8 @@ Allowed: TypeAlias = Callable[[DocumentInfo], bool]
 class Hit:
     """A chunk that a search found, with its document and its scores.
 
-    `score` is what the hits are sorted by; `dense` is the cosine between question and chunk, `keyword` the BM25
-    score; each is None where that search did not find the chunk.
+    `score` is what the hits are sorted by; `dense` is the cosine between question and chunk, None in keyword search;
+    `keyword` the BM25 score, None where that search did not find the chunk.
     """
 
     document: DocumentInfo

@@ -51,10 +51,10 @@ _RULES = tuple(
         ),
         (
             "cyber-crime",
-            r"\b(?:write|create|develop|build|code|program|make|design)\s(?:me\s)?(?:an?\s|some\s)?"
-            r"(?:[\w'-]{1,30}\s){0,2}?(?:ransomware|keylogger|malware|computer virus|botnet|phishing (?:e-?mail|mail|message|page|site|website|scam))\b"
-            r"(?! (?:scann|detect|remov|protect|aware|polic|train|report|test|filter|poster|guide|for (?:a |our |the )?(?:train|"
-            r"aware|test|exercise)))",
+            r"\b(?:write|create|develop|build|code|program|make|design)\s(?:me\s)?(?:an?\s|some\s)?(?:[\w'-]{1,30}\s){0,2}?"
+            r"(?:ransomware|keylogger|malware|computer virus|botnet|phishing (?:e-?mail|mail|message|page|site|website|scam))\b"
+            r"(?! (?:scann|detect|remov|protect|aware|polic|train|report|test|filter|poster|guide|"
+            r"for (?:a |our |the )?(?:train|aware|test|exercise)))",
         ),
         (
             "violence",

@@ -244,7 +244,7 @@ BY_WORDS = Calibration(tuple(20.0 if name == "coverage" else 0.0 for name in FEA
 @pytest.fixture
 def real_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a small index that is there, made with the hash embedder."""
-    monkeypatch.setattr(Calibration, "load", lambda: BY_WORDS)
+    monkeypatch.setattr(Calibration, "load", lambda *_: BY_WORDS)
     with open_pipeline(settings) as pipeline:
         for name, text in DOCUMENTS.items():
             assert pipeline.upload(name, text.encode()).status == "added"
