@@ -59,7 +59,7 @@ def run(options: Options) -> dict[str, Any]:
     """Train on the texts that we wrote and on pieces of passages, and write the file that is shipped; with `--quick`, a file
     among the results.
 
-    With the data sets' prompts added, sources held out were judged worse (`rails`), so none is.
+    With the data sets' prompts added, sources held out lose more ordinary requests for as many attacks (`rails`), so none is.
     """
     embedder = load_embedder("minilm")
     ours, pieces = own(), passages()
