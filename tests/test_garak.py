@@ -153,7 +153,7 @@ def test_a_prompt_is_parted_into_its_question_and_its_text(prompt: str, question
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(garak_target, "openings", lambda: OPENINGS)
-    monkeypatch.setattr(Calibration, "load", lambda: BY_WORDS)
+    monkeypatch.setattr(Calibration, "load", lambda *_: BY_WORDS)
     return fill(tmp_path / "index")
 
 

@@ -136,6 +136,7 @@ DOCUMENT = {
     "characters": int,
     "sha256": str,
     "added_at": str,
+    "masked": bool,
 }
 ENTRY = {"source": str, "document_id": (str, type(None)), "status": str, "reason": (str, type(None)), "chunks": int}
 COUNTS = ("added", "unchanged", "replaced", "removed", "failed", "quarantined")
@@ -143,6 +144,7 @@ ADDED: dict[str, Any] = {**dict.fromkeys(COUNTS, int), "chunks": int, "seconds":
 STATUS = {
     "documents": int,
     "chunks": int,
+    "quarantined": int,
     "embedder": str,
     "dimension": int,
     "vector_index": str,
@@ -167,6 +169,7 @@ ANSWER = {
     "answer_id": str,
     "notes": list,
     "counts": dict,
+    "rails": list,
     "usage": dict,
     "timings_ms": dict,
 }

@@ -42,7 +42,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     (folder / "leave.md").write_text(LEAVE, encoding="utf-8")
     script = home / "marvin.json"
     script.write_text(json.dumps(REPLIES), encoding="utf-8")
-    with running_service(folder, home, RAG_BOT_LLM=f"scripted:{script}", RAG_BOT_GATE="flag") as service:
+    settings = {"RAG_BOT_LLM": f"scripted:{script}", "RAG_BOT_GATE": "flag", "RAG_BOT_MAX_WRONG": "0.6"}
+    with running_service(folder, home, **settings) as service:
         yield service
 
 

@@ -100,7 +100,8 @@ def test_fifty_megabytes_of_text(tmp_path: Path) -> None:
     with Index.open(tmp_path / "index") as index:
         assert found(index.search("Dogs on Fridays", 1))[0][0] == "note.txt"
         for n in (0, 222_222, 449_999):
-            hit = index.search(f"Paragraphnumber {n}", 1, "keyword")[0]
-            assert SENTENCE.format(n).strip() in hit.chunk.text
-            assert index.text(hit.document.document_id, hit.chunk.start, hit.chunk.end) == hit.chunk.text
+            hits = index.search(f"Paragraphnumber {n}", 3, "keyword")  # a chunk is also found by its neighbours' words
+            assert any(SENTENCE.format(n).strip() in hit.chunk.text for hit in hits)
+            for hit in hits:
+                assert index.text(hit.document.document_id, hit.chunk.start, hit.chunk.end) == hit.chunk.text
         assert index.verify() == []
