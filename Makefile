@@ -1,6 +1,6 @@
 # Every target works from a bare checkout: `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt docs bench soak clean
+.PHONY: help setup demo test check fmt docs bench garak soak clean
 
 PORT ?= 8000
 FAISS ?= cpu
@@ -51,10 +51,14 @@ bench: ## measure speed and quality into benchmarks/
 	@$(SETUP) dev bench
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+garak: ## garak's attacks against the service and the bare model (half an hour; an environment of its own in .garak)
+	@$(SETUP) dev
+	sh scripts/garak.sh
+
 soak: ## the long runs: kills, faults and load by the hundred
 	@$(SETUP) dev
 	RAG_BOT_SOAK=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile tests -m soak $(PYTEST_ARGS)
 
 clean: ## remove .venv, the demo's index and what the tools cached
-	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf .venv .garak .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
