@@ -63,6 +63,33 @@ _START = r"(?:^|[.!?:;\n\"'(\[*]\s{0,3})"
 _RULES = (
     _rule(
         "override",
+        "tells a model to drop what it reads and say something",
+        "ignor|disregard|forget|overrid",
+        r"\b(?:ignore|disregard|forget|override)\s(?:all\s|the\s|any\s)?(?:(?:rest|remainder) of\s)?"
+        r"(?:this|these|those|them(?=,? (?:and )?instead)|the|all|any|above|manual scoring)\b(?:\s(?:data|text|"
+        r"document|content|"
+        r"passage|context|information|input|record|report|resume|instructions?|above|below)){0,2},?\s(?:and|then|"
+        r"instead|and then)\s"
+        r"(?:instead\s|then\s|just\s|simply\s|only\s){0,2}(?:print|output|say|write|repeat|respond with|reply with|"
+        r"focus|tell the)\b|"
+        r"\boverride (?:the )?(?:manual|automatic|previous) (?:scoring|review|assessment|evaluation) and (?:output|"
+        r"print|say|rate)\b",
+        0.9,
+        False,
+    ),
+    _rule(
+        "role",
+        "speaks as the system or the user of a chat",
+        "system:|user:|assistant:",
+        r"^[>*#\s-]{0,6}system: ?(?:focus|ignore|disregard|you (?:are|must|will)|provide|do not|respond|only)\b|"
+        r"(?<!the )\buser: (?:[^.!?\n]{0,40}[.!?,] ?)?(?:next,? |now,? |then,? )?(?:please )?(?:could you |"
+        r"can you |would you )?(?:please )?"
+        r"(?:repeat|print|output|say|ignore)\b",
+        0.9,
+        False,
+    ),
+    _rule(
+        "override",
         "tells a model to drop its instructions",
         "ignor|disregard|forget|overrid|bypass|neglect|follow|obey|attention",
         _ORDER + r"(?:ignor(?:e|ing)|disregard(?:ing)?|forget|override|bypass|neglect|do not (?:follow|obey|comply with)|"
