@@ -73,7 +73,7 @@ class Settings(IngestSettings):
     rails_skip: str = Field(
         default="",
         description="Rails to leave out, parted by commas: `size`, `injection`, `harm`, `personal data`, `links`, `leaks`, "
-        "or one of your own folder.",
+        "`orders` (in passages), or one of your own folder.",
     )
     rails_fail_open: str = Field(
         default="",

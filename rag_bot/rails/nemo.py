@@ -24,6 +24,7 @@ from rag_bot.errors import BadSetting, LLMUnavailable
 from rag_bot.rails import Checked, Screened
 from rag_bot.rails.local import PASS, RAILS, LocalRail, Subject
 from rag_bot.rails.log import note
+from rag_bot.rails.passages import RAIL as PASSAGES
 from rag_bot.rails.passages import screen
 from rag_bot.types import Claim, Passage, RailVerdict, Turn, Verdict
 
@@ -85,11 +86,11 @@ class NemoRails:
     ) -> None:
         self._seconds, self._nearest = seconds, nearest
         self._local = {on: {name: local[name] for name in names if name not in skip} for on, names in RAILS.items()}
-        self._fail_open = frozenset(fail_open)
+        self._fail_open, self._looks_for_orders = frozenset(fail_open), PASSAGES not in skip
         self._asks_others = bool(folder or self_checks)  # our own rails know the question; NeMo takes longer for two messages
         config = _config(folder, self_checks)
         sides = (config.rails.input, config.rails.output)
-        names = {_rail_of(flow) for side in sides for flow in side.flows if flow not in _OURS} | set(local)
+        names = {_rail_of(flow) for side in sides for flow in side.flows if flow not in _OURS} | {*local, PASSAGES}
         for unknown in sorted({*skip, *fail_open} - names):
             raise BadSetting(f"There is no rail {unknown!r}.", f"There are: {', '.join(sorted(names))}.")
         for side in sides:
@@ -114,7 +115,15 @@ class NemoRails:
         return [turn for turn in turns if judge_question(turn.question).allowed and judge_question(turn.answer).allowed]
 
     async def check_passages(self, passages: Sequence[Passage]) -> Screened:
-        screened = await asyncio.to_thread(screen, passages, self._nearest)
+        try:
+            async with asyncio.timeout(self._seconds):
+                screened = await asyncio.to_thread(screen, passages, self._nearest, orders=self._looks_for_orders)
+        except Exception as error:
+            _log.warning("The rail %s failed: %s", PASSAGES, type(error).__name__)
+            reason, allowed = "timeout" if isinstance(error, TimeoutError) else "failed", PASSAGES in self._fail_open
+            verdict = PASS if allowed else Verdict(False, PASSAGES, reason, UNSURE)
+            noted = RailVerdict(PASSAGES, "passage", allowed, reason, failed=True)
+            screened = Screened(verdict, tuple(passages) if allowed else (), (noted,))
         note(screened.verdicts)
         return screened
 

@@ -12,23 +12,26 @@ from ingest.inspect.orders import SURE, find_orders
 from rag_bot.rails import Screened
 from rag_bot.types import Passage, RailVerdict, Verdict
 
+RAIL = "orders"
 OFF_TOPIC = "This doesn't seem to be about the documents here. Ask about what they treat."
 
 
-def screen(passages: Sequence[Passage], nearest: float = 0.0) -> Screened:
-    """The passages without those that look like orders. `nearest` is the cosine to the question that the nearest one must
+def screen(passages: Sequence[Passage], nearest: float = 0.0, *, orders: bool = True) -> Screened:
+    """The passages without those that look like `orders`. `nearest` is the cosine to the question that the nearest one must
     reach, 0 for none."""
     began = time.perf_counter()
     cosines = [passage.dense for passage in passages if passage.dense is not None]
     if nearest and cosines and max(cosines) < nearest:
         verdict = Verdict(False, "topic", "off-topic", OFF_TOPIC)
         return Screened(verdict, (), (RailVerdict("topic", "passage", False, "off-topic", _since(began)),))
+    if not orders:
+        return Screened(Verdict(True), tuple(passages))
     kept: list[Passage] = []
     verdicts: list[RailVerdict] = []
     for passage in passages:
         began = time.perf_counter()
         ordered = orders_in(passage)
-        verdicts.append(RailVerdict("orders", "passage", not ordered, "order" if ordered else "", _since(began)))
+        verdicts.append(RailVerdict(RAIL, "passage", not ordered, "order" if ordered else "", _since(began)))
         if not ordered:
             kept.append(passage)
     return Screened(Verdict(True), tuple(kept), tuple(verdicts))

@@ -15,7 +15,7 @@ import pytest
 
 from rag_bot.budget import Budget
 from rag_bot.errors import BadSetting
-from rag_bot.rails import Checked
+from rag_bot.rails import Checked, Screened
 from rag_bot.rails.local import PASS, LocalRail, Subject, local_rails
 from rag_bot.rails.log import log_to
 from rag_bot.rails.nemo import NemoRails
@@ -152,8 +152,21 @@ async def test_passages_that_give_orders_are_set_aside_and_far_ones_end_the_ques
     screened = await NemoRails(local_rails()).check_passages([planted, honest])
     assert list(screened.passages) == [honest]
     assert [(verdict.rail, verdict.allowed) for verdict in screened.verdicts] == [("orders", False), ("orders", True)]
+    assert (await NemoRails(local_rails(), skip=["orders"]).check_passages([planted])).passages == (planted,)
     far = NemoRails(local_rails(), nearest=0.9)
     assert (await far.check_passages([honest])).verdict.allowed  # found by words alone: nobody knows how far it is
+
+
+async def test_a_look_at_the_passages_that_fails_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Screened:
+        raise RuntimeError("no idea")
+
+    monkeypatch.setattr("rag_bot.rails.nemo.screen", fails)
+    honest = [passage("Everyone gets 26 days of paid leave a year.")]
+    closed = await NemoRails(local_rails()).check_passages(honest)
+    assert (closed.verdict.rail, closed.verdict.reason, closed.passages) == ("orders", "failed", ())
+    opened = await NemoRails(local_rails(), fail_open=["orders"]).check_passages(honest)
+    assert opened.verdict.allowed and list(opened.passages) == honest and opened.verdicts[0].failed
 
 
 async def test_turns_that_a_client_made_up_to_change_the_service_are_left_out() -> None:
