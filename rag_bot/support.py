@@ -69,7 +69,7 @@ class Support:
 @dataclass(frozen=True, slots=True)
 class _Unit:
     """A sentence or row of a passage (`place` in the list, `number` in the passage) and what of the claim is there: `words` in
-    itself, `above` in title, headings and table header, `facts` in either."""
+    itself, `above` in title, headings and table header, `facts` in either. A question (`asks`) says nothing by itself."""
 
     place: int
     number: int
@@ -78,6 +78,7 @@ class _Unit:
     words: frozenset[str]
     above: frozenset[str]
     facts: frozenset[str]
+    asks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class SupportFinder:
         text = bare(sentence)
         if lead := _LEAD.match(text):
             text = text[lead.end() :]
-        if text.rstrip("\"'”’)» ").endswith(("?", "？")):
+        if _asks(text):
             return Support(False, reason="The sentence asks, and says nothing.")
         asked = _Asked(text, read(text), passages)
         if not (asked.claim.known or asked.claim.numbers or asked.claim.addresses):
@@ -166,6 +167,8 @@ class SupportFinder:
         cosines = self._cosines(asked.vector, chunks)
 
         def near(unit: _Unit) -> float:
+            if unit.asks:  # an answer is near to its question, whoever made it up
+                return 0.0
             each = cosines.get(asked.passages[unit.place].chunk.id, ())
             return each[unit.number] if unit.number < len(each) else 0.0
 
@@ -189,9 +192,12 @@ class SupportFinder:
             top = read(" . ".join([passage.document.title, *chunk.heading, header]))
             above = claim.words & top.known
             for number, (start, end) in enumerate(units(chunk)):
-                source = read(chunk.text[start:end])
+                text = chunk.text[start:end]
+                source = read(text)
                 span = (chunk.start + start, chunk.start + end)
-                yield _Unit(place, number, span, source, claim.words & source.known, above, hits(claim, source, top))
+                yield _Unit(
+                    place, number, span, source, claim.words & source.known, above, hits(claim, source, top), _asks(text)
+                )
 
     def _windows(self, asked: _Asked, pool: Sequence[_Unit]) -> Iterator[_Window]:
         """The best sentences, each with up to two others that hold what is missing in it."""
@@ -236,6 +242,10 @@ class SupportFinder:
         if len(words) > 1 and any(words <= unit.source.words | unit.above for unit in pool):
             return Support(False, reason="The sources do speak of this.")
         return Support(True)
+
+
+def _asks(text: str) -> bool:
+    return text.rstrip("\"'”’)» ").endswith(("?", "？"))
 
 
 def _polite(text: str) -> bool:

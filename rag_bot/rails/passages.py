@@ -13,6 +13,7 @@ from rag_bot.rails import Screened
 from rag_bot.types import Passage, RailVerdict, Verdict
 
 RAIL = "orders"
+_NEAR = 500  # characters between two passages
 OFF_TOPIC = "This doesn't seem to be about the documents here. Ask about what they treat."
 
 
@@ -26,15 +27,29 @@ def screen(passages: Sequence[Passage], nearest: float = 0.0, *, orders: bool = 
         return Screened(verdict, (), (RailVerdict("topic", "passage", False, "off-topic", _since(began)),))
     if not orders:
         return Screened(Verdict(True), tuple(passages))
-    kept: list[Passage] = []
-    verdicts: list[RailVerdict] = []
+    ordering: list[Passage] = []
+    seconds: list[float] = []
     for passage in passages:
         began = time.perf_counter()
-        ordered = orders_in(passage)
-        verdicts.append(RailVerdict(RAIL, "passage", not ordered, "order" if ordered else "", _since(began)))
-        if not ordered:
+        if orders_in(passage):
+            ordering.append(passage)
+        seconds.append(_since(began))
+    kept: list[Passage] = []
+    verdicts: list[RailVerdict] = []
+    for passage, ms in zip(passages, seconds, strict=True):
+        # What an order is about (a piece of code, say) may stand in the passage after it.
+        reason = "order" if passage in ordering else "beside-order" if any(_beside(passage, one) for one in ordering) else ""
+        verdicts.append(RailVerdict(RAIL, "passage", not reason, reason, ms))
+        if not reason:
             kept.append(passage)
     return Screened(Verdict(True), tuple(kept), tuple(verdicts))
+
+
+def _beside(passage: Passage, other: Passage) -> bool:
+    """Whether two passages are of one document, and near to each other in it."""
+    if passage.document.document_id != other.document.document_id:
+        return False
+    return passage.chunk.start - other.chunk.end <= _NEAR and other.chunk.start - passage.chunk.end <= _NEAR
 
 
 def orders_in(passage: Passage) -> bool:
