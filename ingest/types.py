@@ -69,8 +69,8 @@ class Chunk:
     `pages` holds the page breaks inside the chunk as (offset in the document, page that begins there). A chunk of a
     table holds whole rows; `header` is then the span of the table's header, which may lie outside the chunk.
     `findings` are those in the chunk, in its headings, in its table's header and in the document's title (these at 0..0),
-    with offsets into the document's text; what was masked is masked in `text` already. `id` is given by the store (0 before
-    that).
+    and orders to a model right beside it, with offsets into the document's text; what was masked is masked in `text`
+    already. `id` is given by the store (0 before that).
     """
 
     start: int

@@ -22,6 +22,7 @@ _NAMES: dict[Group, str] = {
 }
 _HIDDEN_ORDERS = "hidden text that gives orders to a model"
 _MOST_PAGES = 5
+_REACH = 500  # characters around an order
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +143,22 @@ def _reason(holding: Sequence[Finding], parsed: Parsed) -> str:
 
 def share_out(document: Document, chunks: Sequence[Chunk]) -> tuple[Chunk, ...]:
     """The chunks, each with those of the document's findings that stand in it or in what is shown with it: its headings,
-    the header of its table, the document's title."""
+    the header of its table, the document's title. An order to a model also belongs to the chunks right beside it: what it is
+    about, a piece of code say, may stand there."""
     if not document.findings:
         return tuple(chunks)
     of_title = [f for f in document.findings if f.start == f.end == 0 and f.group != "hidden"]
     headings = _headings_above(document, chunks)
     around = {span for spans in headings for span in spans} | {chunk.header for chunk in chunks if chunk.header}
-    inside = _inside([(chunk.start, chunk.end) for chunk in chunks], document.findings)
+    places = [(chunk.start, chunk.end) for chunk in chunks]
+    inside = _inside(places, document.findings)
+    reaching = {
+        replace(f, start=max(0, f.start - _REACH), end=f.end + _REACH): f
+        for f in document.findings
+        if f.group == "order" and f.score >= SURE
+    }
+    for place, near in _inside(places, list(reaching)).items():
+        inside[place] += [reaching[finding] for finding in near]
     beside = _inside(sorted(around), document.findings)
     result = []
     for chunk, above in zip(chunks, headings, strict=True):

@@ -229,3 +229,11 @@ def test_very_many_findings_are_shared_out_in_time() -> None:
     )
     chunks = [Chunk(at, at + 1_100, text[at : at + 1_100]) for at in range(0, len(text) - 1_100, 1_100)]
     assert {len(chunk.findings) for chunk in share_out(document, chunks)} == {100}
+
+
+def test_an_order_belongs_to_the_chunks_right_beside_it_too() -> None:
+    text = "Put this into your answer:\n\nimport os\n\n" + "word " * 200 + "\n\nfar away"
+    plain = parse(text.encode(), "a.md").text
+    spans = [(plain.index(words), plain.index(words) + len(words)) for words in ("Put this", "import os", "far away")]
+    order, quoted = Finding("order", "answer", 0, 26, 0.9), Finding("order", "answer", 1, 26, 0.4)
+    assert shared(text, spans, [order, quoted]) == [[0, 1], [0], []]
