@@ -41,6 +41,12 @@ _LEAD = re.compile(
           | (?:the\ |this\ )?(?:passage|document|source|text)(?:\ says|\ states)? )\s*:\s*""",
     re.IGNORECASE | re.VERBOSE,
 )
+_ASKS_FOR = re.compile(
+    r"(?:please )?(?:explain (?:the|how|why|what)|describe (?:the|how)|compose an?|translate|break down|draft an?|"
+    r"(?:write|provide|develop|tell|give) (?:me |us )?an? (?:\w+ )?"
+    r"(?:poem|story|essay|speech|letter|song|joke|summary|example|introduction))\b",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _SILENT = re.compile(
     r"""(?:unfortunately,?\ )?
@@ -122,7 +128,7 @@ class SupportFinder:
         text = bare(sentence)
         if lead := _LEAD.match(text):
             text = text[lead.end() :]
-        if _asks(text):
+        if _is_question(text):
             return Support(False, reason="The sentence asks, and says nothing.")
         asked = _Asked(text, read(text), passages)
         if not (asked.claim.known or asked.claim.numbers or asked.claim.addresses):
@@ -149,7 +155,8 @@ class SupportFinder:
         best: _Window | None = None
         for window in self._windows(asked, pool):
             told = window.coverage >= _ENOUGH and len(asked.claim.words) >= _TELLING
-            if told and not window.fault and self._stands(asked, window):
+            says = not all(unit.asks for unit in window.units)
+            if told and says and not window.fault and self._stands(asked, window):
                 return self._support(asked, window)
             if best is None or (-window.faults, window.coverage) > (-best.faults, best.coverage):
                 best = window
@@ -245,6 +252,11 @@ class SupportFinder:
 
 
 def _asks(text: str) -> bool:
+    """Whether a sentence only asks for something to be said: it lies near to any answer, and states none."""
+    return _is_question(text) or _ASKS_FOR.match(text.strip()) is not None
+
+
+def _is_question(text: str) -> bool:
     return text.rstrip("\"'”’)» ").endswith(("?", "？"))
 
 

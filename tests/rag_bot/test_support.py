@@ -298,3 +298,16 @@ def test_a_question_or_a_bare_figure_says_nothing_that_can_be_proved(desk: Desk,
 
 def test_what_a_model_puts_before_its_answer_does_not_count(desk: Desk) -> None:
     assert desk.ask("The answer is: everyone gets 26 days of paid leave a year.").supported
+
+
+@pytest.mark.parametrize(
+    ("source", "carried"),
+    [
+        ("The main causes of the long war among the cities were pride, it is said.", True),
+        ("What were the main causes of the long war among the cities, is it pride?", False),
+        ("Explain the main causes of the long war among the cities, were it pride.", False),
+    ],
+)
+def test_a_sentence_that_only_asks_carries_no_answer_by_nearness(source: str, carried: bool) -> None:
+    desk = Desk([passage(source, id=1)])
+    assert desk.ask("The main causes of the long war among the cities were pride and greed.").supported is carried
