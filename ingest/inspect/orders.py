@@ -62,6 +62,17 @@ _START = r"(?:^|[.!?:;\n\"'(\[*]\s{0,3})"
 
 _RULES = (
     _rule(
+        "answer",
+        "urges a model to take over code",
+        "code ",
+        r"\b(?:don't|do not) (?:hesitate|forget) to (?:\w+ ){1,3}the (?:following|subsequent|below) "
+        r"code (?:snippet|block|section|excerpt|segment)\b|"
+        r"\bconsider \w+ing your code (?:by|with) (?:\w+ )?the (?:following|subsequent|below) "
+        r"code (?:snippet|block|section|excerpt|segment)\b",
+        0.9,
+        False,
+    ),
+    _rule(
         "override",
         "tells a model to drop what it reads and say something",
         "ignor|disregard|forget|overrid",
