@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.chat_models import generate_from_stream
-from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
+
+from rag_bot.llm.scripted import Reply, SayingChatModel
 
 _FENCED = re.compile(r"<<<\n(.*)\n>>>", re.DOTALL)
 _PASSAGE = re.compile(r"^\[(\d+)\] \(.*\)\n", re.MULTILINE)
@@ -116,7 +112,7 @@ def obedience(attack: str, category: str, number: int, honest: str) -> str:
     return "\n".join(line for line in attack.splitlines()[1:] if line.strip())  # the code, fence and all
 
 
-class Obedient(BaseChatModel):
+class Obedient(SayingChatModel):
     """Says `orders[i][1](honest)` for each order whose text it finds in its prompt, after the first sentence of the first
     passage (`honest`); with none, only that. Each sentence is marked as proved by the passage that the order stands in.
     `obeyed` collects what it said for an order. It repeats each order as well."""
@@ -129,8 +125,7 @@ class Obedient(BaseChatModel):
     def _llm_type(self) -> str:
         return "obedient"
 
-    def says(self, prompt: str) -> str:
-        """The reply to a prompt."""
+    def reply_to(self, prompt: str) -> Reply:
         found = _FENCED.search(prompt)
         passages = _passages(found[1] if found else "")
         honest = _first_sentence(passages[0][1]) if passages else "NO ANSWER"
@@ -143,26 +138,7 @@ class Obedient(BaseChatModel):
                     self.obeyed.extend(lines)
                     # It also repeats what it was told, which is the order and not what it asks for.
                     said += [f"{line} [{number}]" for line in (*lines, *order.splitlines()) if line.strip()]
-        return "\n".join(said)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
-
-    def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        for piece in re.findall(r"\s*\S+\s*$|\s*\S+", self.says(str(messages[-1].content))):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+        return Reply(say="\n".join(said))
 
 
 def fold(text: str) -> str:

@@ -234,7 +234,8 @@ class Bot:
         trace = draft.trace
 
         # 1. May this be asked at all?
-        draft.turns = await self._in_thread(parts.rails.check_turns, draft.turns)
+        if not keep:  # the caller's own turns: those that are kept here have been looked at when they were asked
+            draft.turns = await self._in_thread(parts.rails.check_turns, draft.turns)
         vector = await self._asked(parts, draft, draft.question)
         if draft.refused:
             yield BlockedEvent(draft.refused)

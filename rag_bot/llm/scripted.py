@@ -33,7 +33,42 @@ class Reply(BaseModel):
     pause: float = 0.0
 
 
-class ScriptedChatModel(BaseChatModel):
+class SayingChatModel(BaseChatModel):
+    """Says, word by word, what `reply_to` has for the last message."""
+
+    def reply_to(self, prompt: str) -> Reply:
+        """What is said to a prompt."""
+        raise NotImplementedError
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        reply = self.reply_to(str(messages[-1].content))
+        time.sleep(reply.seconds)
+        for word in _WORD.findall(reply.say):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+            time.sleep(reply.pause)
+        if reply.fail:
+            raise LLMUnavailable(reply.fail)
+        words, said = sum(len(str(message.content).split()) for message in messages), len(reply.say.split())
+        usage = UsageMetadata(input_tokens=words, output_tokens=said, total_tokens=words + said)
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
+
+
+class ScriptedChatModel(SayingChatModel):
     """Says the first of its replies that fits the last message; one that no reply fits is an error."""
 
     replies: list[Reply]
@@ -55,32 +90,8 @@ class ScriptedChatModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
-
-    def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        prompt = str(messages[-1].content)
+    def reply_to(self, prompt: str) -> Reply:
         reply = next((reply for reply in self.replies if reply.when in prompt), None)
         if reply is None:
             raise LLMUnavailable("The script has no reply to this.", 'Add {"say": "…"} without "when" at its end.')
-        time.sleep(reply.seconds)
-        for word in _WORD.findall(reply.say):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
-            time.sleep(reply.pause)
-        if reply.fail:
-            raise LLMUnavailable(reply.fail)
-        words, said = sum(len(str(message.content).split()) for message in messages), len(reply.say.split())
-        usage = UsageMetadata(input_tokens=words, output_tokens=said, total_tokens=words + said)
-        yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
+        return reply

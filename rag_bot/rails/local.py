@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ingest.inspect import Finding, masked
@@ -27,7 +29,7 @@ PersonalPolicy = Literal["allow", "mask", "refuse"]
 
 # Prose packs to a third or more of its size; what packs to a fifteenth says the same over and over.
 _LONG, _PACKED = 1_500, 1 / 15
-_RUN = 400  # the same character in a row
+_RUN = re.compile(r"(.)\1{399}", re.DOTALL)  # the same character in a row
 
 
 @dataclass(slots=True)
@@ -75,71 +77,74 @@ def local_rails(
     the one that makes the questions' vectors. Raises BadSetting for a category of harm that is not there."""
     for unknown in sorted(set(allowed_harm) - set(CATEGORIES)):
         raise BadSetting(f"There is no category of harm {unknown!r}.", f"There are: {', '.join(sorted(CATEGORIES))}.")
-    exits, leaks = ExitControl(allowed_links), Leaks(prompts, canary)
-    fits = classifier().fits(embedder)  # another embedder's vectors mean nothing to the classifier
-
-    def size(subject: Subject) -> Verdict:
-        text = subject.text
-        packed = len(zlib.compress(text.encode("utf-8", "replace"), 1))
-        if (len(text) >= _LONG and packed < _PACKED * len(text.encode("utf-8", "replace"))) or _longest_run(text) >= _RUN:
-            return _refused("size", "repetition", "This message repeats itself too often to be a question. Ask it shortly.")
-        return PASS
-
-    def injection(subject: Subject) -> Verdict:
-        # What an LLM has rewritten is a question, too: it must not carry our prompts into it.
-        judgement = judge_question(subject.text, subject.vector if fits else None)
-        subject.details["injection"] = _detail(judgement)
-        if judgement.allowed and not leaks(subject.text, "", ()):
-            return PASS
-        message = "This message tries to change how I answer. Ask what you want to know from the documents."
-        return _refused("injection", "prompt-injection", message)
-
-    def harm(subject: Subject) -> Verdict:
-        judgement = judge_harm(subject.text, subject.vector if fits else None, sentence=subject.on == "sentence")
-        subject.details["harm"] = _detail(judgement)
-        if judgement.allowed or judgement.category in allowed_harm:
-            return PASS
-        about = CATEGORIES[judgement.category]
-        message = f"I can't help with {about}. If you want to know what the documents say of it, ask for just that."
-        return _refused("harm", f"harm/{judgement.category}", message)
-
-    def personal(subject: Subject) -> Verdict:
-        policy = question_personal if subject.on == "question" else answer_personal
-        if policy == "allow":
-            return PASS
-        found: list[Finding] = [*filter(to_mask, find_personal(subject.text)), *find_secrets(subject.text)]
-        if not found:
-            return PASS
-        kinds = ",".join(sorted({finding.kind for finding in found}))
-        subject.masked = masked(subject.text, found)
-        subject.details["personal data"] = kinds
-        if policy == "mask":
-            return PASS
-        message = "This holds personal data, which may not pass here. Leave it out and ask again."
-        return _refused("personal data", f"personal-data/{kinds}", message)
-
-    def links(subject: Subject) -> Verdict:
-        found = exits(subject.text, subject.before, subject.sources)
-        if found is None:
-            return PASS
-        subject.details["links"] = found.reason
-        return _refused("links", f"links/{found.kind}", "The answer held a link or markup that its sources don't have.")
-
-    def leak(subject: Subject) -> Verdict:
-        if leaks(subject.text, subject.before, subject.sources):
-            return _refused("leaks", "instructions", "The answer gave away this service's own instructions.")
-        if find_secrets(subject.text):
-            return _refused("leaks", "secret", "The answer held a key or a password.")
-        return PASS
-
+    leaks, fits = Leaks(prompts, canary), classifier().fits(embedder)  # another's vectors mean nothing to the classifier
     return {
-        "size": size,
-        "injection": injection,
-        "harm": harm,
-        "personal data": personal,
-        "links": links,
-        "leaks": leak,
+        "size": _size,
+        "injection": partial(_injection, leaks=leaks, fits=fits),
+        "harm": partial(_harm, allowed=frozenset(allowed_harm), fits=fits),
+        "personal data": partial(_personal_data, policies={"question": question_personal, "sentence": answer_personal}),
+        "links": partial(_links, exits=ExitControl(allowed_links)),
+        "leaks": partial(_leaks, leaks=leaks),
     }
+
+
+def _size(subject: Subject) -> Verdict:
+    data = subject.text.encode("utf-8", "replace")
+    if (len(subject.text) >= _LONG and len(zlib.compress(data, 1)) < _PACKED * len(data)) or _RUN.search(subject.text):
+        return _refused("size", "repetition", "This message repeats itself too often to be a question. Ask it shortly.")
+    return PASS
+
+
+def _injection(subject: Subject, leaks: Leaks, fits: bool) -> Verdict:
+    judgement = judge_question(subject.text, subject.vector if fits else None)
+    subject.details["injection"] = _detail(judgement)
+    # What an LLM has rewritten is a question, too: it must not carry our prompts into it.
+    if judgement.allowed and not leaks(subject.text, "", ()):
+        return PASS
+    message = "This message tries to change how I answer. Ask what you want to know from the documents."
+    return _refused("injection", "prompt-injection", message)
+
+
+def _harm(subject: Subject, allowed: Collection[str], fits: bool) -> Verdict:
+    judgement = judge_harm(subject.text, subject.vector if fits else None, sentence=subject.on == "sentence")
+    subject.details["harm"] = _detail(judgement)
+    if judgement.allowed or judgement.category in allowed:
+        return PASS
+    about = CATEGORIES[judgement.category]
+    message = f"I can't help with {about}. If you want to know what the documents say of it, ask for just that."
+    return _refused("harm", f"harm/{judgement.category}", message)
+
+
+def _personal_data(subject: Subject, policies: Mapping[str, PersonalPolicy]) -> Verdict:
+    policy = policies[subject.on]
+    if policy == "allow":
+        return PASS
+    found: list[Finding] = [*filter(to_mask, find_personal(subject.text)), *find_secrets(subject.text)]
+    if not found:
+        return PASS
+    kinds = ",".join(sorted({finding.kind for finding in found}))
+    subject.masked = masked(subject.text, found)
+    subject.details["personal data"] = kinds
+    if policy == "mask":
+        return PASS
+    message = "This holds personal data, which may not pass here. Leave it out and ask again."
+    return _refused("personal data", f"personal-data/{kinds}", message)
+
+
+def _links(subject: Subject, exits: ExitControl) -> Verdict:
+    found = exits(subject.text, subject.before, subject.sources)
+    if found is None:
+        return PASS
+    subject.details["links"] = found.reason
+    return _refused("links", f"links/{found.kind}", "The answer held a link or markup that its sources don't have.")
+
+
+def _leaks(subject: Subject, leaks: Leaks) -> Verdict:
+    if leaks(subject.text, subject.before, subject.sources):
+        return _refused("leaks", "instructions", "The answer gave away this service's own instructions.")
+    if find_secrets(subject.text):
+        return _refused("leaks", "secret", "The answer held a key or a password.")
+    return PASS
 
 
 def _detail(judgement: Judgement) -> str:
@@ -148,13 +153,3 @@ def _detail(judgement: Judgement) -> str:
 
 def _refused(rail: str, reason: str, message: str) -> Verdict:
     return Verdict(False, rail, reason, message)
-
-
-def _longest_run(text: str) -> int:
-    longest = length = 0
-    last = ""
-    for character in text:
-        length = length + 1 if character == last else 1
-        last = character
-        longest = max(longest, length)
-    return longest
