@@ -34,7 +34,7 @@ from rag_bot.memory import Memory
 from rag_bot.observe import Trace
 from rag_bot.rails import Rails
 from rag_bot.rails.masking import Masking
-from rag_bot.readers import Readers
+from rag_bot.readers import Readers, Scope
 from rag_bot.retrieve import Retriever
 from rag_bot.rewrite import Rewriter
 from rag_bot.settings import Settings
@@ -94,6 +94,7 @@ class Parts:
     llms: Sequence[LLM]
     open_writer: Callable[[], Pipeline]
     readers: Readers
+    unmasked: Parts | None = None  # the same for those who see personal data that others don't
 
 
 @dataclass(slots=True)
@@ -218,8 +219,9 @@ class Bot:
         answer, and a refusal's nearest sections, may come from; None: those that everyone may read. Raises BadQuestion
         or NotFound before the first event.
         """
-        parts = self._opened()
-        draft = await self._begin(parts, question, conversation_id, turns, allowed or self.everyone)
+        allowed = allowed or self.everyone
+        parts = self._shown_to(allowed)
+        draft = await self._begin(parts, question, conversation_id, turns, allowed)
         try:
             async with aclosing(self._story(parts, draft, keep=turns is None)) as events:
                 async for event in events:
@@ -303,8 +305,8 @@ class Bot:
 
     async def search(self, query: str, k: int, mode: Mode = "hybrid", *, allowed: Allowed | None = None) -> list[Hit]:
         """The passages that fit a query, without an answer; of documents that are `allowed` (None: to everyone)."""
-        parts = self._opened()
         may = allowed or self.everyone
+        parts = self._shown_to(may)
         return await self._in_thread(lambda: self._found(parts, clean(query), k, may, mode))
 
     async def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
@@ -520,6 +522,11 @@ class Bot:
         if self._parts is None:
             raise Busy(self.ready() or "", "Wait until /health/ready says so.", retry_after=5)
         return self._parts
+
+    def _shown_to(self, allowed: Allowed) -> Parts:
+        """The steps for whoever reads along: with personal data masked or not."""
+        parts = self._opened()
+        return parts.unmasked if parts.unmasked and isinstance(allowed, Scope) and allowed.sees_personal else parts
 
     async def _write(self, work: Callable[[Pipeline], T]) -> T:
         parts = self._opened()

@@ -49,47 +49,54 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     index = _open_index(settings, create=create)
     for note in index.notes:
         _log.warning("%s", note)
-    masking = Masking(index) if settings.rails != "off" and settings.rails_personal == "mask" else None
-    text_at = masking.text_at if masking else text_reader(index)
     llms: tuple[LLM, ...] = ()
     judges: tuple[LLM, ...] = ()
     guards: tuple[LLM, ...] = ()
     try:
         llms = load_llms(settings.llm, settings) if settings.answer != "quote" else ()
         judges = load_llms(settings.judge, settings) if llms else ()
-        quote = QuoteAnswerer(text_at)
-        answerer = make_answerer(settings, llms, quote, text_at)
         guards = load_llms(settings.rails_llm, settings) if settings.rails_self_check else ()
-        rails = make_rails(settings, guards or llms, index.embedder.fingerprint)  # loaded now: no question need wait for it
+        fingerprint = index.embedder.fingerprint  # loaded now: no question need wait for it
+        rails = make_rails(settings, guards or llms, fingerprint)
+        restricted = settings.rails != "off" and settings.rails_personal != "allow"
+        others = settings.model_copy(update={"rails_personal": "allow"})  # for those who may see personal data
+        open_rails = make_rails(others, guards or llms, fingerprint) if restricted else rails
     except BaseException:
         for llm in (*llms, *judges, *guards):
             llm.close()
         index.close()
         raise
     embed = QueryEmbedder(index)
-    support = SupportFinder(embed, index.sentence_cosines, text_at)
 
     def open_writer() -> Pipeline:
         index.refresh()  # all may have been embedded anew since, with another embedder
         return open_pipeline(settings, embedder=index.embedder)
 
-    return Parts(
-        index=index,
-        memory=memory,
-        rails=rails,
-        rewrite=ByLLM(llms[0], seconds=settings.rewrite_seconds) if llms and settings.rewrite_seconds else ByRules(),
-        retrieve=Retriever(index, embed),
-        evidence=EvidenceFinder(index.terms, index.idf, index.sentence_cosines, text_at),
-        confidence=Confidence(Calibration.load(settings.index), settings.max_wrong),
-        answerer=answerer,
-        quote=quote,
-        gate=Gate(text_at, settings.gate, support),
-        judge=Judge(judges[0], seconds=settings.judge_seconds) if judges else None,
-        masking=masking,
-        llms=(*llms, *judges, *guards),
-        open_writer=open_writer,
-        readers=readers,
-    )
+    def parts(rails: Rails, masking: Masking | None = None, unmasked: Parts | None = None) -> Parts:
+        text_at = masking.text_at if masking else text_reader(index)
+        quote = QuoteAnswerer(text_at)
+        return Parts(
+            index=index,
+            memory=memory,
+            rails=rails,
+            rewrite=ByLLM(llms[0], seconds=settings.rewrite_seconds) if llms and settings.rewrite_seconds else ByRules(),
+            retrieve=Retriever(index, embed),
+            evidence=EvidenceFinder(index.terms, index.idf, index.sentence_cosines, text_at),
+            confidence=Confidence(Calibration.load(settings.index), settings.max_wrong),
+            answerer=make_answerer(settings, llms, quote, text_at),
+            quote=quote,
+            gate=Gate(text_at, settings.gate, SupportFinder(embed, index.sentence_cosines, text_at)),
+            judge=Judge(judges[0], seconds=settings.judge_seconds) if judges else None,
+            masking=masking,
+            llms=(*llms, *judges, *guards),
+            open_writer=open_writer,
+            readers=readers,
+            unmasked=unmasked,
+        )
+
+    if not restricted:
+        return parts(rails)
+    return parts(rails, Masking(index) if settings.rails_personal == "mask" else None, unmasked=parts(open_rails))
 
 
 def check_settings(settings: Settings) -> None:

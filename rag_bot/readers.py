@@ -15,7 +15,7 @@ from rag_bot.errors import BadSetting
 PRIVATE = "upload:private/"
 """How the source of a document begins that belongs to one person or one channel."""
 EVERYONE = "*"
-_SECTIONS = {"people", "documents", "collections"}
+_SECTIONS = {"people", "documents", "collections", "personal"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,15 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the file says. The longest beginning of a source counts: `documents` has them with the groups that may read."""
+    """What the file says. The longest beginning of a source counts: `documents` has them with the groups that may read.
+
+    `personal` are the groups that see personal data where it is masked or left out for others (`RAG_BOT_RAILS_PERSONAL`).
+    """
 
     people: Mapping[str, frozenset[str]] = field(default_factory=dict)
     documents: tuple[tuple[str, frozenset[str]], ...] = ()
     collections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    personal: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, path: Path) -> Rules:
@@ -41,11 +45,17 @@ class Rules:
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
             if unknown := data.keys() - _SECTIONS:
-                raise ValueError(f"it has a section {sorted(unknown)[0]!r}; there are people, documents and collections")
+                raise ValueError(
+                    f"it has a section {sorted(unknown)[0]!r}; there are people, documents, collections and personal"
+                )
+            personal = dict(_lists(data, "personal"))
+            if unknown := personal.keys() - {"groups"}:
+                raise ValueError(f"personal has {sorted(unknown)[0]!r}; it takes groups")
             return cls(
                 {name.lower(): frozenset(groups) for name, groups in _lists(data, "people")},
                 tuple((source, frozenset(groups)) for source, groups in _lists(data, "documents")),
                 {name: tuple(sources) for name, sources in _lists(data, "collections")},
+                frozenset(personal.get("groups", ())),
             )
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -77,6 +87,8 @@ class Scope:
         self._rules, self._owner, self._sources = rules, owner, sources
         self._groups = frozenset(groups)
         self._key = (rules.documents, self._groups, owner, sources)
+        self.sees_personal = bool(self._groups) and all(rules.personal & one for one in self._groups)
+        """Whether each of them may see personal data that is masked for others."""
 
     def __call__(self, info: DocumentInfo) -> bool:
         source = info.source

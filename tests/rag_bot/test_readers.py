@@ -86,7 +86,13 @@ def test_scopes_are_known_again(readers: Readers) -> None:
     assert readers.scope([ANN]) != readers.scope([BOB])
 
 
-@pytest.mark.parametrize("text", ["[people", "[extra]\na = []", "[people]\na = 1", "[documents]\n'/x' = [1]", "people = 3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[people", "[extra]\na = []", "[people]\na = 1", "[documents]\n'/x' = [1]", "people = 3", "[personal]\npeople = []",
+        "[personal]\ngroups = 'hr'",
+    ],
+)  # fmt: skip
 def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "readers.toml"
     path.write_text(text)
