@@ -23,7 +23,7 @@ INFO = DocumentInfo("d", "/docs/leave.md", "Leave", "text/markdown", 3, 100, "",
 def model_folder(folder: Path, labels: int) -> str:
     """A cross-encoder of one layer that tokenizes by words, saved as sentence-transformers saves one."""
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
     words = "[PAD] [UNK] [CLS] [SEP] [MASK] leave days party snow tax 26 the a of".split()
     folder.mkdir()
@@ -36,10 +36,10 @@ def model_folder(folder: Path, labels: int) -> str:
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=64,
-        num_labels=labels,
     )
+    config.num_labels = labels
     BertForSequenceClassification(config).save_pretrained(folder)
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
+    BertTokenizer(vocab=str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
     return str(folder)
 
 
