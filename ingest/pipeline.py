@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import queue
@@ -11,15 +10,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 from ingest.chunker import Chunker
 from ingest.embedder import embed_in_steps
-from ingest.errors import DocumentError, DocumentNotFound, EmptyDocument, IngestError, SourceError, TooLarge
-from ingest.index import UPLOAD, Index, document_id
-from ingest.inspect.inspector import Inspection, share_out
+from ingest.errors import DocumentNotFound, SourceError
+from ingest.index import UPLOAD, Index
+from ingest.prepare import Inspect, Parse, Prepared, Preparer, no_inspection
 from ingest.sources.files import Found, source_of
-from ingest.types import Chunk, Document, DocumentInfo, LedgerEntry, Parsed, Progress, Quarantined, Report, Span
+from ingest.types import LedgerEntry, Progress, Quarantined, Report
 
 ProgressCallback = Callable[[Progress], None]
 Find = Callable[[Sequence[Path]], Iterable[Found]]
@@ -29,43 +28,6 @@ _log = logging.getLogger(__name__)
 _BATCH_CHUNKS = 256  # chunks embedded between two looks at progress; large enough to sort by length
 _PUBLISH_SECONDS = 60.0  # so that a search of an index that is being filled has little beside the published files
 _AHEAD = 8  # documents parsed and chunked while others are embedded
-
-
-class Parse(Protocol):
-    """Reads a file, or bytes under a name, as text with places. Raises DocumentError."""
-
-    def __call__(self, path: Path | None, name: str, data: bytes | None = None) -> Parsed: ...
-
-
-class Inspect(Protocol):
-    """Looks a document over and says what becomes of it; `released`: a person has said that it may come in."""
-
-    def __call__(self, parsed: Parsed, *, released: bool = False) -> Inspection: ...
-
-
-def no_inspection(parsed: Parsed, *, released: bool = False) -> Inspection:
-    """Every document is taken in as it is."""
-    return Inspection("keep", parsed)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A document ready to be embedded; or the ledger line of one that needs no embedding.
-
-    `held` is a version that is to be held back, with its bytes in `data` if they have no place of their own. `released` is
-    one that was, and comes in now. `outdated` is held back no longer: its file has another content again.
-    """
-
-    source: str
-    document: Document | None = None
-    chunks: tuple[Chunk, ...] = ()
-    texts: tuple[str, ...] = ()
-    spans: tuple[list[Span], ...] = ()
-    entry: LedgerEntry | None = None
-    held: Quarantined | None = None
-    data: bytes | None = None
-    released: Quarantined | None = None
-    outdated: tuple[Quarantined, ...] = ()
 
 
 @dataclass(slots=True)
@@ -105,9 +67,8 @@ class Pipeline:
         inspect: Inspect = no_inspection,
     ) -> None:
         self.index = index
-        self._find, self._parse, self._inspect, self._max_bytes = find, parse, inspect, max_bytes
-        self._make_chunker = chunker
-        self._chunker: Chunker | None = None
+        self._find = find
+        self._prepare = Preparer(index, parse=parse, inspect=inspect, chunker=chunker, max_bytes=max_bytes)
 
     def add(self, paths: Sequence[Path], progress: ProgressCallback | None = None) -> Report:
         """Take in files, and folders with all below them. One that fails is told in the report; the rest go on."""
@@ -154,7 +115,7 @@ class Pipeline:
 
     def upload(self, name: str, data: bytes) -> LedgerEntry:
         """Take in one file that came as bytes; the index keeps the original, unless it holds what was masked in the text."""
-        prepared = self._prepare_bytes(f"{UPLOAD}{name}", name, data)
+        prepared = self._prepare.data(f"{UPLOAD}{name}", name, data)
         if prepared.held:
             prepared = replace(prepared, data=data)
         elif prepared.document and not prepared.document.masked:
@@ -183,7 +144,7 @@ class Pipeline:
         """
         waiting = self._waiting(document_ids, "held", "dropped")
         run = _Run(len(waiting), None)
-        self._embed((self._prepare_released(held) for held in waiting), run)
+        self._embed((self._prepare.released(held) for held in waiting), run)
         self.index.publish()
         return run.entries
 
@@ -208,13 +169,13 @@ class Pipeline:
         known = {info.source: info.sha256 for info in self.index.documents()}
         documents = [info for info in index.documents() if known.get(info.source) != info.sha256]
         run = _Run(len(documents), progress)
-        self._embed((self._chunked(index.parsed(info.document_id)) for info in documents), run)
+        self._embed((self._prepare.chunked(index.parsed(info.document_id)) for info in documents), run)
         self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began)
 
     def close(self) -> None:
         self.index.close()
-        closing = getattr(self._parse, "close", None)
+        closing = getattr(self._prepare.parse, "close", None)
         if closing:
             closing()
 
@@ -237,47 +198,8 @@ class Pipeline:
     def _take_in(self, found: Sequence[Found], progress: ProgressCallback | None) -> _Run:
         run = _Run(len(found), progress)
         # Files are read, parsed and chunked by a thread of its own while this one embeds.
-        self._embed(_ahead((self._prepare(file) for file in found), _AHEAD), run)
+        self._embed(_ahead((self._prepare.file(file) for file in found), _AHEAD), run)
         return run
-
-    def _prepare(self, found: Found) -> Prepared:
-        """Read, hash, parse and chunk one file; never raises for what is wrong with the file."""
-        if found.error:
-            return self._failed(found.source, found.error)
-        try:
-            size = found.path.stat().st_size
-            if size > self._max_bytes:
-                raise TooLarge(f"is larger ({size:,} bytes) than the limit ({self._max_bytes:,}; RAG_BOT_MAX_FILE_BYTES)")
-            data = found.path.read_bytes()
-        except OSError as error:
-            return self._failed(found.source, f"can't be read: {error.strerror}")
-        except TooLarge as error:
-            return self._failed(found.source, str(error))
-        return self._prepare_bytes(found.source, found.path.name, data)
-
-    def _prepare_bytes(self, source: str, name: str, data: bytes) -> Prepared:
-        known, sha256 = self.index.find(source), hashlib.sha256(data).hexdigest()
-        waiting = {held.sha256: held for held in self.index.quarantine(source) if held.state != "released"}
-        if known and known.sha256 == sha256:
-            entry = LedgerEntry(source, known.document_id, "unchanged", None, known.chunks)
-            return Prepared(source, entry=entry, outdated=tuple(waiting.values()))
-        if held := waiting.get(sha256):
-            return Prepared(source, entry=_still(held, known))
-        return self._prepare_new(source, name, data, sha256, released=self.index.is_released(sha256))
-
-    def _prepare_released(self, held: Quarantined) -> Prepared:
-        """Read again what was held back, to take it in."""
-        path, name = self.index.held_file(held), held.source.removeprefix(UPLOAD)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            return self._failed(held.source, f"can't be read: {error.strerror}")
-        if hashlib.sha256(data).hexdigest() != held.sha256:
-            return self._failed(held.source, "has changed since it was held back: add it again")
-        prepared = self._prepare_new(held.source, Path(name).name, data, held.sha256, released=True)
-        if prepared.document and not prepared.document.masked and held.source.startswith(UPLOAD):
-            self.index.keep_original(prepared.document, data)
-        return replace(prepared, released=held)
 
     def _waiting(self, document_ids: Iterable[str], *states: str) -> list[Quarantined]:
         there = {held.document_id: held for held in self.index.quarantine() if held.state in states}
@@ -288,51 +210,6 @@ class Pipeline:
                     f"There is no document {one!r} in the quarantine.", "`ingest quarantine list` shows what there is."
                 )
         return [there[one] for one in wanted]
-
-    def _prepare_new(self, source: str, name: str, data: bytes, sha256: str, *, released: bool) -> Prepared:
-        try:
-            parsed = self._parse(None, name, data)
-            inspection = self._inspect(parsed, released=released)
-            identity = document_id(source)
-            if inspection.action == "quarantine":
-                held = Quarantined(source, identity, sha256, inspection.reason, inspection.findings)
-                return Prepared(source, entry=_still(held, self.index.find(source)), held=held)
-            parsed, masked = inspection.parsed, inspection.action == "mask"
-            document = Document(
-                identity,
-                source,
-                parsed.title,
-                parsed.media_type,
-                sha256,
-                parsed.text,
-                parsed.blocks,
-                inspection.findings,
-                masked,
-            )
-            prepared = self._chunked(document)
-            if not prepared.chunks:
-                raise EmptyDocument("holds no text")
-        except DocumentError as error:
-            return self._failed(source, str(error))
-        except IngestError:
-            raise
-        except Exception as error:  # a fault of ours: this file's line says so, and the rest go on
-            _log.exception("%s could not be prepared", source)
-            return self._failed(source, f"could not be prepared ({type(error).__name__}: {error})")
-        return prepared
-
-    def _chunked(self, document: Document) -> Prepared:
-        if self._chunker is None:
-            self._chunker = self._make_chunker(self.index)
-        chunks = share_out(document, self._chunker(document))
-        texts = tuple(self._chunker.text_to_embed(document, chunk) for chunk in chunks)
-        spans = tuple(self._chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True))
-        return Prepared(document.source, document, chunks, texts, spans)
-
-    def _failed(self, source: str, reason: str) -> Prepared:
-        """A file that can't be taken in; what the index has of an earlier version of it stays."""
-        known = self.index.find(source)
-        return Prepared(source, entry=LedgerEntry(source, known.document_id if known else None, "failed", reason))
 
     def _embed(self, prepared: Iterable[Prepared], run: _Run) -> None:
         """Embed documents together until a batch is full, then write each of them in a transaction of its own."""
@@ -368,15 +245,6 @@ class Pipeline:
             assert one.document is not None
             run.done(self.index.add(one.document, one.chunks, embedded[at : at + len(one.chunks)], one.released))
             at += len(one.chunks)
-
-
-def _still(held: Quarantined, known: DocumentInfo | None) -> LedgerEntry:
-    """The ledger line of what is held back, or was dropped and is still the same. The index keeps what it has of an earlier
-    version: a poisoned file must not take that away."""
-    if held.state == "dropped":
-        return LedgerEntry(held.source, held.document_id, "unchanged", "is left out: it was dropped from the quarantine")
-    reason = held.reason + ("; the earlier version stays" if known else "")
-    return LedgerEntry(held.source, held.document_id, "quarantined", reason)
 
 
 def _ahead(items: Iterator[T], limit: int) -> Iterator[T]:

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest import store
 from ingest.build import reembed
 from ingest.embedder import HashEmbedder, Vectors
 from ingest.errors import EmbedderMismatch, IndexBusy, IndexDamaged, IndexMissing, SourceError, StoreError
 from ingest.index import STORE, Index, document_id
 from ingest.inspect import Finding
 from ingest.settings import IngestSettings
+from ingest.store import connection, schema
 from tests.contracts.index import IndexContract, Open
 from tests.ingest.support import HASH, READER, TEXTS, as_first_schema, assert_whole, fill, found, made, names, put
 
@@ -203,8 +203,8 @@ def test_an_index_of_the_first_format_is_read_as_it_is_and_brought_up_to_date_by
 
 def test_bringing_an_index_up_to_date_is_done_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     as_first_schema(path / STORE)
-    broken = {1: f"{store._MIGRATIONS[1]} INSERT INTO nowhere VALUES (1);"}
-    monkeypatch.setattr(store, "_MIGRATIONS", broken)
+    broken = {1: f"{schema.MIGRATIONS[1]} INSERT INTO nowhere VALUES (1);"}
+    monkeypatch.setattr(connection, "MIGRATIONS", broken)
     with pytest.raises(StoreError):
         Index.open(path, write=True)
     monkeypatch.undo()
