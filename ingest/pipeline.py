@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
+from ingest.ahead import Ahead
 from ingest.chunker import Chunker
-from ingest.embedder import embed_in_steps
-from ingest.errors import DocumentNotFound, SourceError
+from ingest.errors import DocumentNotFound, StoreError
+from ingest.feed import TICK, Feed
 from ingest.index import UPLOAD, Index
 from ingest.prepare import Inspect, Parse, Prepared, Preparer, no_inspection
-from ingest.sources.files import Found, source_of
-from ingest.types import LedgerEntry, Progress, Quarantined, Report
+from ingest.sources.files import Found, check_not_emptied, outside, path_of, root_of, source_of
+from ingest.types import LedgerEntry, Progress, Quarantined, Report, RunKind, Working
 
 ProgressCallback = Callable[[Progress], None]
 Find = Callable[[Sequence[Path]], Iterable[Found]]
-T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
-_BATCH_CHUNKS = 256  # chunks embedded between two looks at progress; large enough to sort by length
 _PUBLISH_SECONDS = 60.0  # so that a search of an index that is being filled has little beside the published files
-_AHEAD = 8  # documents parsed and chunked while others are embedded
+_AHEAD_BYTES = 64 * 1024 * 1024  # of documents that are prepared while others are embedded
 
 
 @dataclass(slots=True)
@@ -38,7 +34,9 @@ class _Run:
     tell: ProgressCallback | None
     entries: list[LedgerEntry] = field(default_factory=list)
     chunks: int = 0
+    expected: int | None = None
     published: float = field(default_factory=time.monotonic)
+    working: Callable[[], list[Working]] = list
 
     def done(self, entry: LedgerEntry) -> None:
         self.entries.append(entry)
@@ -48,9 +46,14 @@ class _Run:
         self.chunks += chunks
         self._say(None, source)
 
-    def _say(self, entry: LedgerEntry | None, source: str) -> None:
+    def tick(self) -> None:
+        working = tuple(self.working())
+        if working:
+            self._say(None, working[0].source, working)
+
+    def _say(self, entry: LedgerEntry | None, source: str, working: tuple[Working, ...] = ()) -> None:
         if self.tell:
-            self.tell(Progress(len(self.entries), self.total, self.chunks, entry, source))
+            self.tell(Progress(len(self.entries), self.total, self.chunks, entry, source, working, self.expected))
 
 
 class Pipeline:
@@ -73,8 +76,10 @@ class Pipeline:
     def add(self, paths: Sequence[Path], progress: ProgressCallback | None = None) -> Report:
         """Take in files, and folders with all below them. One that fails is told in the report; the rest go on."""
         began = time.monotonic()
-        run = self._take_in(self._found(paths), progress)
-        self.index.publish()
+        found = self._found(paths)
+        with self._noted("add", [file.source for file in found]):
+            run = self._take_in(found, progress)
+            self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began, tuple(self.index.notes))
 
     def sync(self, folder: Path, progress: ProgressCallback | None = None) -> Report:
@@ -83,46 +88,79 @@ class Pipeline:
         Raises SourceError, and removes nothing, when the folder can't be read or has suddenly nothing in it.
         """
         began = time.monotonic()
-        root = os.path.abspath(folder)
-        if not os.path.isdir(root) or not os.access(root, os.R_OK | os.X_OK):
-            raise SourceError(f"The folder {root} can't be read: nothing was changed.", "Check that it is there and mounted.")
+        root = root_of(folder)
         found = self._found([folder])
         below = source_of(root).rstrip(os.sep) + os.sep
         documents = {info.source: info.document_id for info in self.index.documents() if info.source.startswith(below)}
         waiting = [held for held in self.index.quarantine() if held.state != "released" and held.source.startswith(below)]
         known = {*documents, *(held.source for held in waiting if held.state == "held")}
-        if known and not any(file.error is None for file in found):
-            raise SourceError(
-                f"The folder {root} has no readable file in it, but the index has {len(known)} documents from it: "
-                "nothing was removed.",
-                "If they are to go, remove them by name: ingest remove DOCUMENT_ID…",
-            )
-        run = self._take_in(found, progress)
+        check_not_emptied(root, found, len(known))
         seen = {file.source for file in found}
         unreadable = tuple(file.source + os.sep for file in found if file.error)
-        gone = {source for source in known if source not in seen and not source.startswith(unreadable)}
-        for held in waiting:
-            if held.source not in seen and not held.source.startswith(unreadable):
-                entry = LedgerEntry(held.source, held.document_id, "removed", "was in quarantine")
-                told = entry if held.source in gone and held.source not in documents else None
-                self.index.forget_held(held, told, drop=False)
-                if told:
-                    run.done(told)
-        for source in sorted(gone & documents.keys()):
-            run.done(self.index.remove(documents[source]))
-        self.index.publish()
+
+        def is_gone(source: str) -> bool:
+            return source not in seen and not source.startswith(unreadable)
+
+        with self._noted("sync", [file.source for file in found]):
+            run = self._take_in(found, progress)
+            for held in waiting:
+                if is_gone(held.source):
+                    entry = LedgerEntry(held.source, held.document_id, "removed", "was in quarantine")
+                    told = entry if held.source in known and held.source not in documents else None
+                    self.index.forget_held(held, told, drop=False)
+                    if told:
+                        run.done(told)
+            for source in sorted(documents.keys()):
+                if is_gone(source):
+                    run.done(self.index.remove(documents[source]))
+            standing = [one.source for one in self.index.standings("queued", "failed") if one.source.startswith(below)]
+            self.index.forget_standing([source for source in standing if is_gone(source)])
+            self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began, tuple(self.index.notes))
 
-    def upload(self, name: str, data: bytes) -> LedgerEntry:
+    def retry(self, progress: ProgressCallback | None = None) -> Report:
+        """Take in again what failed, and what was waiting or begun when a run was stopped; nothing else is looked at."""
+        began = time.monotonic()
+        waiting = [one.source for one in self.index.standings("queued", "parsing", "embedding", "failed")]
+        sources = [source for source in waiting if not source.startswith(UPLOAD)]
+        paths = [path for source in sources if os.path.lexists(path := path_of(source))]
+        found = self._found(paths)
+        seen = {file.source for file in found}
+        gone = [source for source in sources if source not in seen]
+        with self._noted("retry", [file.source for file in found]):
+            run = self._take_in(found, progress)
+            for source in gone:
+                known = self.index.find(source)
+                entry = LedgerEntry(source, None, "removed", "is gone")
+                if known:
+                    entry = LedgerEntry(
+                        source, known.document_id, "unchanged", "is gone; what the index has stays", known.chunks
+                    )
+                self.index.record(entry)
+                run.done(entry)
+            self.index.publish()
+        lost = len(waiting) - len(sources)
+        notes = [f"{lost} uploaded files that failed are not kept here: send them again."] if lost else []
+        return Report(tuple(run.entries), time.monotonic() - began, (*self.index.notes, *notes))
+
+    def upload(self, name: str, data: bytes, progress: ProgressCallback | None = None) -> LedgerEntry:
         """Take in one file that came as bytes; the index keeps the original, unless it holds what was masked in the text."""
-        prepared = self._prepare.data(f"{UPLOAD}{name}", name, data)
-        if prepared.held:
-            prepared = replace(prepared, data=data)
-        elif prepared.document and not prepared.document.masked:
-            self.index.keep_original(prepared.document, data)
-        run = _Run(1, None)
-        self._embed([prepared], run)
-        self.index.publish()
+        source = f"{UPLOAD}{name}"
+        run = _Run(1, progress)
+        try:
+            with self._noted("upload", [source]):
+                prepared = self._prepared_watched(source, name, data, run)
+                run.expected = len(prepared.chunks)
+                if prepared.held:
+                    prepared = replace(prepared, data=data)
+                elif prepared.document and not prepared.document.masked:
+                    self.index.keep_original(prepared.document, data)
+                self._embed([prepared], run)
+                self.index.publish()
+        except BaseException:
+            with suppress(StoreError):  # its bytes are gone with the caller, who may send them again: nothing waits here
+                self.index.forget_standing([source])
+            raise
         return run.entries[0]
 
     def remove(self, document_ids: Iterable[str]) -> list[LedgerEntry]:
@@ -144,8 +182,9 @@ class Pipeline:
         """
         waiting = self._waiting(document_ids, "held", "dropped")
         run = _Run(len(waiting), None)
-        self._embed((self._prepare.released(held) for held in waiting), run)
-        self.index.publish()
+        with self._noted("release", [held.source for held in waiting]):
+            self._embed((self._prepare.released(held) for held in waiting), run)
+            self.index.publish()
         return run.entries
 
     def drop(self, document_ids: Iterable[str]) -> list[LedgerEntry]:
@@ -174,10 +213,8 @@ class Pipeline:
         return Report(tuple(run.entries), time.monotonic() - began)
 
     def close(self) -> None:
+        self._stop_parsing()
         self.index.close()
-        closing = getattr(self._prepare.parse, "close", None)
-        if closing:
-            closing()
 
     def __enter__(self) -> Self:
         return self
@@ -188,18 +225,95 @@ class Pipeline:
     # --- the steps, in order
 
     def _found(self, paths: Sequence[Path]) -> list[Found]:
-        """The files at and below `paths`, but for those of the index itself, which may lie among them."""
-        own = os.path.join(os.path.realpath(self.index.path), "")
-        for path in paths:
-            if os.path.join(os.path.realpath(path), "").startswith(own):
-                raise SourceError(f"{path} is in the folder of the index itself.", "Choose another folder with --index.")
-        return [file for file in self._find(paths) if not os.path.realpath(file.path).startswith(own)]
+        """The files at and below `paths`."""
+        return outside(paths, self.index.path, self._find)
+
+    @contextmanager
+    def _noted(self, kind: RunKind, sources: Sequence[str]) -> Iterator[None]:
+        """A run over these sources; what is not done when it ends, however that is, waits for the next."""
+        self.index.begin_run(kind, sources)
+        try:
+            yield
+        except BaseException:
+            with suppress(StoreError):  # a full disk, say: then the next run will see that this one is over
+                self.index.end_run("stopped")
+            raise
+        self.index.end_run("done")
 
     def _take_in(self, found: Sequence[Found], progress: ProgressCallback | None) -> _Run:
+        """Prepare files with several threads, each of which has a parser's process, while another embeds."""
         run = _Run(len(found), progress)
-        # Files are read, parsed and chunked by a thread of its own while this one embeds.
-        self._embed(_ahead((self._prepare.file(file) for file in found), _AHEAD), run)
+        ahead = Ahead(
+            found,
+            self._prepare.file,
+            workers=int(getattr(self._prepare.parse, "size", 1)),
+            budget=_AHEAD_BYTES,
+            before=_cost,
+            after=lambda prepared: prepared.size,
+        )
+
+        def done(entry: LedgerEntry, size: int) -> None:
+            ahead.release(size)
+            run.done(entry)
+
+        try:
+            with Feed(self.index, done=done, embedded=run.embedded, tick=run.tick) as feed:
+                run.working = lambda: _longest_first([*_parsing(ahead.working()), *feed.working()])
+                while not ahead.done:
+                    taken = ahead.take(TICK)
+                    if taken:
+                        feed.put(*taken)
+                    else:
+                        feed.look()
+                        run.tick()
+                    self._publish_now_and_then(run)
+                feed.finish()
+        except BaseException:
+            self._stop_parsing()  # else what is being parsed would be waited for
+            raise
+        finally:
+            ahead.close()
         return run
+
+    def _prepared_watched(self, source: str, name: str, data: bytes, run: _Run) -> Prepared:
+        """One upload made ready by a thread, so that whoever watches is told meanwhile, and may stop it."""
+        ahead = Ahead(
+            [source],
+            lambda _: self._prepare.data(source, name, data),
+            workers=1,
+            budget=0,
+            before=lambda _: 0,
+            after=lambda _: 0,
+        )
+        run.working = lambda: [Working(source, "parsing", seconds) for _, seconds in ahead.working()]
+        try:
+            while (taken := ahead.take(TICK)) is None:
+                run.tick()
+        except BaseException:
+            self._stop_parsing()
+            raise
+        finally:
+            ahead.close()
+        return taken[0]
+
+    def _embed(self, prepared: Iterable[Prepared], run: _Run) -> None:
+        """Embed and write documents that are prepared one after another."""
+        with Feed(self.index, done=lambda entry, _: run.done(entry), embedded=run.embedded, tick=run.tick) as feed:
+            run.working = feed.working
+            for one in prepared:
+                feed.put(one)
+                self._publish_now_and_then(run)
+            feed.finish()
+
+    def _publish_now_and_then(self, run: _Run) -> None:
+        if time.monotonic() - run.published > _PUBLISH_SECONDS:
+            self.index.publish()
+            run.published = time.monotonic()
+
+    def _stop_parsing(self) -> None:
+        closing = getattr(self._prepare.parse, "close", None)
+        if closing:
+            closing()
 
     def _waiting(self, document_ids: Iterable[str], *states: str) -> list[Quarantined]:
         there = {held.document_id: held for held in self.index.quarantine() if held.state in states}
@@ -211,74 +325,18 @@ class Pipeline:
                 )
         return [there[one] for one in wanted]
 
-    def _embed(self, prepared: Iterable[Prepared], run: _Run) -> None:
-        """Embed documents together until a batch is full, then write each of them in a transaction of its own."""
-        waiting: list[Prepared] = []
-        for one in prepared:
-            for held in one.outdated:
-                self.index.forget_held(held, None, drop=False)
-            if one.entry:
-                if one.held:
-                    self.index.hold(one.held, one.entry, one.data)
-                else:
-                    self.index.record(one.entry)
-                run.done(one.entry)
-                continue
-            waiting.append(one)
-            if sum(len(w.chunks) for w in waiting) >= _BATCH_CHUNKS:
-                self._write(waiting, run)
-                waiting = []
-            if time.monotonic() - run.published > _PUBLISH_SECONDS:
-                self.index.publish()
-                run.published = time.monotonic()
-        self._write(waiting, run)
 
-    def _write(self, documents: Sequence[Prepared], run: _Run) -> None:
-        texts = [text for one in documents for text in one.texts]
-        if not texts:
-            return
-        spans = [some for one in documents for some in one.spans]
-        source = documents[-1].source
-        embedded = embed_in_steps(self.index.embedder, texts, spans, _BATCH_CHUNKS, lambda chunks: run.embedded(chunks, source))
-        at = 0
-        for one in documents:
-            assert one.document is not None
-            run.done(self.index.add(one.document, one.chunks, embedded[at : at + len(one.chunks)], one.released))
-            at += len(one.chunks)
-
-
-def _ahead(items: Iterator[T], limit: int) -> Iterator[T]:
-    """The same items, made by a thread that is at most `limit` of them ahead; an exception is passed on in its place."""
-    ready: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(limit)
-    stopped = threading.Event()
-
-    def put(message: tuple[T | None, BaseException | None, bool]) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put(message, timeout=0.2)
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for item in items:
-                put((item, None, False))
-                if stopped.is_set():
-                    return
-            put((None, None, True))
-        except BaseException as error:
-            put((None, error, True))
-
-    thread = threading.Thread(target=work, name="prepare", daemon=True)
-    thread.start()
+def _cost(found: Found) -> int:
+    """About what a file takes up while it is read and parsed: its bytes, a copy for the parser, and its text."""
     try:
-        while True:
-            item, error, last = ready.get()
-            if error:
-                raise error
-            if last:
-                return
-            yield item  # type: ignore[misc]  # an item, since it is neither an error nor the end
-    finally:
-        stopped.set()
-        thread.join()
+        return 1_000 + 3 * os.stat(found.path).st_size
+    except OSError:
+        return 1_000
+
+
+def _parsing(jobs: Iterable[tuple[Found, float]]) -> list[Working]:
+    return [Working(found.source, "parsing", seconds) for found, seconds in jobs]
+
+
+def _longest_first(working: Iterable[Working]) -> list[Working]:
+    return sorted(working, key=lambda one: -one.seconds)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ingest.chunker import Chunker
 from ingest.errors import DocumentError, EmptyDocument, IngestError, TooLarge
@@ -17,6 +19,9 @@ from ingest.sources.files import Found
 from ingest.types import Chunk, Document, DocumentInfo, LedgerEntry, Parsed, Quarantined, Span
 
 _log = logging.getLogger(__name__)
+
+_LARGE = 2_000_000  # characters; of a longer document no second copy is held in chunks
+_CHUNK_BYTES, _BLOCK_BYTES = 700, 200  # about what these objects take up beside their text
 
 
 class Parse(Protocol):
@@ -36,10 +41,19 @@ def no_inspection(parsed: Parsed, *, released: bool = False) -> Inspection:
     return Inspection("keep", parsed)
 
 
+class Piece(NamedTuple):
+    """A chunk as it is embedded: below its context, with the places of its sentences in that text."""
+
+    chunk: Chunk
+    text: str
+    spans: list[Span]
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A document ready to be embedded; or the ledger line of one that needs no embedding.
 
+    `pieces` are its chunks as they are embedded, to be taken once: those of a large document are made while they are.
     `held` is a version that is to be held back, with its bytes in `data` if they have no place of their own. `released` is
     one that was, and comes in now. `outdated` is held back no longer: its file has another content again.
     """
@@ -47,13 +61,21 @@ class Prepared:
     source: str
     document: Document | None = None
     chunks: tuple[Chunk, ...] = ()
-    texts: tuple[str, ...] = ()
-    spans: tuple[list[Span], ...] = ()
+    pieces: Iterable[Piece] = ()
     entry: LedgerEntry | None = None
     held: Quarantined | None = None
     data: bytes | None = None
     released: Quarantined | None = None
     outdated: tuple[Quarantined, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes up."""
+        size = 1_000 + len(self.data or b"") + _CHUNK_BYTES * len(self.chunks)
+        if self.document:
+            copies = 1 if len(self.document.text) > _LARGE else 3  # the text, its chunks, and these with their context
+            size += copies * sys.getsizeof(self.document.text) + _BLOCK_BYTES * len(self.document.blocks)
+        return size
 
 
 class Preparer:
@@ -65,6 +87,7 @@ class Preparer:
         self.index, self.parse = index, parse
         self._inspect, self._max_bytes, self.make_chunker = inspect, max_bytes, chunker
         self._chunker: Chunker | None = None
+        self._making = threading.Lock()
 
     def file(self, found: Found) -> Prepared:
         """Read, hash, parse and chunk one file; never raises for what is wrong with the file."""
@@ -107,6 +130,7 @@ class Preparer:
 
     def _new(self, source: str, name: str, data: bytes, sha256: str, *, released: bool) -> Prepared:
         try:
+            self.index.note("parsing", (source, 0, 0))
             parsed = self.parse(None, name, data)
             inspection = self._inspect(parsed, released=released)
             identity = document_id(source)
@@ -138,12 +162,20 @@ class Preparer:
         return prepared
 
     def chunked(self, document: Document) -> Prepared:
-        if self._chunker is None:
-            self._chunker = self.make_chunker(self.index)
-        chunks = share_out(document, self._chunker(document))
-        texts = tuple(self._chunker.text_to_embed(document, chunk) for chunk in chunks)
-        spans = tuple(self._chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True))
-        return Prepared(document.source, document, chunks, texts, spans)
+        with self._making:
+            if self._chunker is None:
+                self._chunker = self.make_chunker(self.index)
+        large = len(document.text) > _LARGE
+        cut = (replace(c, text="") for c in self._chunker.chunks(document)) if large else self._chunker(document)
+        chunks = share_out(document, tuple(cut))
+        pieces = (self._piece(self._chunker, document, chunk) for chunk in chunks)
+        return Prepared(document.source, document, chunks, pieces if large else tuple(pieces))
+
+    @staticmethod
+    def _piece(chunker: Chunker, document: Document, chunk: Chunk) -> Piece:
+        chunk = chunk if chunk.text else replace(chunk, text=document.text[chunk.start : chunk.end])
+        text = chunker.text_to_embed(document, chunk)
+        return Piece(chunk, text, chunker.spans_to_embed(text, chunk))
 
     def _failed(self, source: str, reason: str) -> Prepared:
         """A file that can't be taken in; what the index has of an earlier version of it stays."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ingest.errors import IndexBusy, IndexDamaged, IndexMissing, IndexReadOnly, StorageFull, StoreError
-from ingest.store.schema import MIGRATIONS, QUARANTINE, SCHEMA, SCHEMA_VERSION
+from ingest.store.schema import MIGRATIONS, QUARANTINE, SCHEMA, SCHEMA_VERSION, STATES
 
 _DISK_FULL = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
 # The page cache outside a transaction is small; what is read often (chunks' places) fits.
@@ -35,7 +35,7 @@ class Connection:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version == 0 and self.writable:
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(f"BEGIN; {SCHEMA} {QUARANTINE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            self._db.executescript(f"BEGIN; {SCHEMA} {QUARANTINE} {STATES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version == 0:
             raise IndexMissing(f"The index {self.path.parent} is empty.", "Fill it with: ingest add PATH")
         elif version in MIGRATIONS:
@@ -48,8 +48,6 @@ class Connection:
                 "Use the version of rag-bot that made it, or ingest the documents again into a new folder.",
             )
         self.schema = SCHEMA_VERSION if self.writable else version
-        if self.writable:
-            self._db.execute("PRAGMA synchronous = FULL")  # a document reported as added survives a power cut
 
     def close(self) -> None:
         with self._lock:
@@ -90,9 +88,12 @@ class Connection:
         return int(self.meta("version") or 0)
 
     @contextmanager
-    def transaction(self, *, change: bool = False) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, change: bool = False, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """All of it or nothing; with `change`, the version grows. What is not `durable` outlives this process, but maybe not
+        a power cut: that saves waiting for the disk."""
         with self._lock:
             try:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     if change:

@@ -11,8 +11,8 @@ from ingest.embedder import Vectors
 from ingest.errors import DocumentNotFound
 from ingest.inspect import Finding
 from ingest.store.connection import Connection
-from ingest.store.rows import HELD, INFO, PIECE, SCALE, info_of, quarantined_of, read_findings, unpacked
-from ingest.types import Chunk, Document, DocumentInfo, LedgerEntry, Quarantined
+from ingest.store.rows import HELD, INFO, PIECE, SCALE, STANDING, info_of, quarantined_of, read_findings, unpacked
+from ingest.types import Chunk, Document, DocumentInfo, DocumentState, LedgerEntry, Quarantined, Run, Standing
 
 
 class Reader(Connection):
@@ -171,6 +171,43 @@ class Reader(Connection):
         """The latest ledger lines, newest first."""
         rows = self.rows("SELECT source, document_id, status, reason, chunks FROM ledger ORDER BY id DESC LIMIT ?", limit)
         return [LedgerEntry(*row) for row in rows]
+
+    # --- where documents stand
+
+    def standings(self, *chosen: DocumentState) -> list[Standing]:
+        """Where each document stands, in order of source; only those in one of the states, where some are `chosen`."""
+        if self.schema < 3:
+            return []
+        where = f"WHERE state IN ({','.join('?' * len(chosen))})" if chosen else ""
+        return [Standing(*row) for row in self.rows(f"SELECT {STANDING} FROM states {where} ORDER BY source", *chosen)]
+
+    def state_counts(self, run: int | None = None) -> dict[str, int]:
+        """How many documents are in each state (of those that one run has named last)."""
+        if self.schema < 3:
+            return {}
+        where, values = ("WHERE run = ?", (run,)) if run is not None else ("", ())
+        return {
+            str(state): int(n) for state, n in self.rows(f"SELECT state, count(*) FROM states {where} GROUP BY state", *values)
+        }
+
+    def last_run(self) -> Run | None:
+        """The run that began last."""
+        if self.schema < 3:
+            return None
+        row = self.row("SELECT id, kind, began, files, ended, outcome FROM runs ORDER BY id DESC LIMIT 1")
+        return Run(*row) if row else None
+
+    def ledger_after(self, line: int) -> list[tuple[int, LedgerEntry]]:
+        """The ledger lines above number `line`, oldest first, each with its number."""
+        rows = self.rows(
+            "SELECT id, source, document_id, status, reason, chunks FROM ledger WHERE id > ? ORDER BY id LIMIT 10000", line
+        )
+        return [(int(row[0]), LedgerEntry(*row[1:])) for row in rows]
+
+    def last_line(self) -> int:
+        """The number of the newest ledger line, 0 where there is none."""
+        row = self.row("SELECT max(id) FROM ledger")
+        return int(row[0] or 0) if row else 0
 
     def _chunk(self, row: Sequence[object]) -> Chunk:
         chunk_id, document_id, start, end, page, place, findings = row[:7]

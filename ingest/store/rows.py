@@ -18,6 +18,7 @@ from ingest.types import Block, Chunk, DocumentInfo, Quarantined, QuarantineStat
 PIECE = 65_536  # characters; a text is kept in pieces, so that a passage of a huge document is read without the rest
 SCALE = 127.0  # sentences' vectors only order sentences: a byte a number will do
 INFO = "id, source, title, media_type, chunks, characters, sha256, added_at"
+STANDING = "source, state, reason, at, run, chunks_done, chunks_total"
 HELD = "source, document_id, sha256, reason, findings, state, at"
 
 

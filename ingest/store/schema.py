@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -37,7 +37,20 @@ CREATE TABLE quarantine (
 ) WITHOUT ROWID;
 CREATE INDEX quarantine_by_content ON quarantine(sha256);
 """
-# From the schema of each version to the next: what there was before has no findings, and nothing is held back.
+# Where every document stands, and the runs that take documents in.
+STATES = """
+CREATE TABLE states (
+    source TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT, at TEXT NOT NULL, run INTEGER NOT NULL,
+    chunks_done INTEGER NOT NULL, chunks_total INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX states_by_state ON states(state);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, began TEXT NOT NULL, files INTEGER NOT NULL, ended TEXT,
+    outcome TEXT
+);
+"""
+# From the schema of each version to the next. What there was before the first has no findings, and nothing is held back;
+# before the second, what became of a document is told by its last line in the ledger.
 MIGRATIONS = {
     1: """
 ALTER TABLE documents ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
@@ -45,4 +58,11 @@ ALTER TABLE documents ADD COLUMN findings TEXT NOT NULL DEFAULT '';
 ALTER TABLE chunks ADD COLUMN findings TEXT NOT NULL DEFAULT '';
 """
     + QUARANTINE,
+    2: STATES
+    + """
+INSERT INTO states SELECT source, 'done', NULL, added_at, 0, chunks, chunks FROM documents;
+INSERT OR REPLACE INTO states SELECT source, 'quarantined', reason, at, 0, 0, 0 FROM quarantine WHERE state = 'held';
+INSERT OR REPLACE INTO states SELECT source, 'failed', reason, at, 0, 0, 0 FROM ledger
+    WHERE status = 'failed' AND id IN (SELECT max(id) FROM ledger GROUP BY source);
+""",
 }
