@@ -44,15 +44,18 @@ class Chunker:
         self._limit = limit
 
     def __call__(self, document: Document) -> list[Chunk]:
-        chunks: list[Chunk] = []
+        return list(self.chunks(document))
+
+    def chunks(self, document: Document) -> Iterator[Chunk]:
+        """The chunks one after another, for who need not have all at once."""
         for _, passages in groupby(_passages(document), key=lambda passage: passage[0]):
             group = [block for _, block in passages]
             header = group[0].header
             context = sum(self._count(self._context(document, group[0].heading, header)))
             limit = max(1, min(self._limit, self._room - context))
             packs = _pack(list(self._units(document.text, group, limit)), limit)
-            chunks.extend(self._chunk(document.text, group[0], header, packed) for packed in packs)
-        return chunks
+            for packed in packs:
+                yield self._chunk(document.text, group[0], header, packed)
 
     def text_to_embed(self, document: Document, chunk: Chunk) -> str:
         """The chunk's text below its context: title, headings and the header of its table, cut to their share."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -44,6 +44,7 @@ IndexOption = Annotated[
     Path | None,
     typer.Option("--index", metavar="DIR", help="Folder of the index; else RAG_BOT_INDEX, else `index` here."),
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DocumentArgument = Annotated[
     str, typer.Argument(metavar="DOC", help="The document's id (its beginning will do) or its source.")
@@ -74,21 +75,33 @@ def _options(
 @app.command()
 def add(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, and folders with everything in them.")],
+    dry_run: DryRunOption = False,
     index: IndexOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add files and folders, or what changed in them."""
-    _ingest(paths, index, as_json, sync=False)
+    if dry_run:
+        _plan(paths, index, as_json, sync=False)
+    _ingest(index, as_json, lambda pipeline, watch: pipeline.add(paths, watch))
 
 
 @app.command()
 def sync(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that the index is to mirror.")],
+    dry_run: DryRunOption = False,
     index: IndexOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a folder, and remove what is gone from it."""
-    _ingest([folder], index, as_json, sync=True)
+    if dry_run:
+        _plan([folder], index, as_json, sync=True)
+    _ingest(index, as_json, lambda pipeline, watch: pipeline.sync(folder, watch))
+
+
+@app.command()
+def retry(index: IndexOption = None, as_json: JsonOption = False) -> None:
+    """Take in again what failed, and what was still to do when a run was stopped."""
+    _ingest(index, as_json, lambda pipeline, watch: pipeline.retry(watch), create=False)
 
 
 @app.command("list")
@@ -164,15 +177,21 @@ def search(
 
 
 @app.command()
-def status(index: IndexOption = None, as_json: JsonOption = False) -> None:
+def status(
+    follow: Annotated[bool, typer.Option("--follow", help="Show how a run goes that is going on, until it ends.")] = False,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Say what is in the index and how it was made."""
+    if follow:
+        _follow(index, as_json)
     with _open(index) as store:
         state = store.status()
-        path = store.path
+        path, failed = store.path, store.standings("failed")
     if as_json:
         console.print_json(state)
     else:
-        display.show_status(path, state)
+        display.show_status(path, state, failed)
 
 
 @app.command()
@@ -269,17 +288,40 @@ def _decide(
     _finish(Report(tuple(entries)), as_json, "document")
 
 
-def _ingest(paths: Sequence[Path], index: Path | None, as_json: bool, *, sync: bool) -> None:
+def _ingest(
+    index: Path | None, as_json: bool, work: Callable[[Pipeline, console.Watch], Report], *, create: bool = True
+) -> None:
     settings = _settings(index)
     with console.stoppable(STOPPED), console.Watch() as watch:
         from ingest.build import open_pipeline
 
-        with open_pipeline(settings) as pipeline:
+        with open_pipeline(settings, create=create) as pipeline:
             notes = list(pipeline.index.notes)
             _tell(notes)
-            report = pipeline.sync(paths[0], watch) if sync else pipeline.add(paths, watch)
+            report = work(pipeline, watch)
     _tell([note for note in report.notes if note not in notes])
     _finish(report, as_json, "file")
+
+
+def _plan(paths: Sequence[Path], index: Path | None, as_json: bool, *, sync: bool) -> NoReturn:
+    """What a run would do. Exit 1 where something would fail."""
+    settings = _settings(index)
+    with console.stoppable("Stopped."), console.Watch(lines=False) as watch:
+        from ingest.plan import plan
+
+        report = plan(settings, paths, sync=sync, progress=watch)
+    if not as_json:
+        display.show_plan(report)
+    _finish(report, as_json, "file", dry_run=True)
+
+
+def _follow(index: Path | None, as_json: bool) -> NoReturn:
+    """Show a run until it ends. Exit 1 where something failed meanwhile, or the run was stopped."""
+    settings = _settings(index)
+    with console.stoppable("Stopped following; the run goes on."):
+        from ingest.following import follow
+
+        raise typer.Exit(follow(settings.index, as_json))
 
 
 def _reembed(settings: IngestSettings, embedder: str) -> None:
@@ -328,14 +370,15 @@ def _tell(notes: Sequence[str]) -> None:
         console.note(note)
 
 
-def _finish(report: Report, as_json: bool, noun: str) -> None:
+def _finish(report: Report, as_json: bool, noun: str, *, dry_run: bool = False) -> NoReturn:
     """Print what became of everything; exit 1 where something failed."""
     if as_json:
         counts: dict[str, object] = {status: report.count(status) for status in display.STATUSES}
         documents = [asdict(entry) for entry in report.documents]
-        console.print_json(counts | {"chunks": report.chunks, "seconds": round(report.seconds, 3), "documents": documents})
+        counts |= {"chunks": report.chunks, "seconds": round(report.seconds, 3), "documents": documents}
+        console.print_json(counts | ({"dry_run": True} if dry_run else {}))
     else:
-        display.show_report(report, noun)
+        display.show_report(report, noun, dry_run=dry_run)
     raise typer.Exit(report.failed)
 
 

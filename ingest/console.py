@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -126,12 +128,21 @@ def note(sentence: str) -> None:
 
 @contextmanager
 def stoppable(sentence: str) -> Iterator[None]:
-    """Ctrl-C inside says `sentence` before it ends the command (with 130)."""
+    """Ctrl-C and SIGTERM inside say `sentence` before they end the command (with 130 and 143)."""
+
+    def terminate(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, terminate) if threading.current_thread() is threading.main_thread() else None
     try:
         yield
-    except KeyboardInterrupt:
-        console(stderr=True).print(_styled(sentence, "yellow"))
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, KeyboardInterrupt) or stop.code == 128 + signal.SIGTERM:
+            console(stderr=True).print(_styled(sentence, "yellow"))
         raise
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 # --- printing
@@ -186,24 +197,29 @@ def print_json(data: object) -> None:
     print(json.dumps(data, indent=2 if sys.stdout.isatty() else None), flush=True)
 
 
+_SLOW = 30.0  # seconds between two lines that name a file that takes long
+
+
 # --- the progress of `ingest add` and `ingest sync`
 
 
 class Watch:
     """Shows a run on stderr: a bar on a terminal, elsewhere a line for each file that is not as it was.
 
-    On a terminal the failures stand below the summary, in sight, not above it.
+    On a terminal the failures stand below the summary, in sight, not above it. A file that takes long is named.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lines: bool = True) -> None:
         self._screen = console(stderr=True)
+        self._lines = lines
+        self._named: dict[str, float] = {}
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._begun: float | None = None
 
     def __enter__(self) -> Watch:
         if self._screen.is_terminal:
-            self._bar = _bar(self._screen)
+            self._bar = bar_on(self._screen)
             self._task = self._bar.add_task("Loading the embedder and reading", total=None, files="", rate="")
             self._bar.start()
         return self
@@ -216,17 +232,25 @@ class Watch:
         if self._bar and self._task is not None:
             self._advance(self._bar, self._task, progress)
         entry = progress.entry
-        if entry and not self._bar and entry.status != "unchanged":
+        if self._bar or not self._lines:
+            return
+        if entry and entry.status != "unchanged":
             self._screen.print(entry_line(entry))
+        for one in progress.working:
+            if one.seconds > self._named.get(one.source, 0.0) + _SLOW:
+                self._named[one.source] = one.seconds
+                self._screen.print(_styled(f"still {one.state} {safe(one.source)} ({one.seconds:,.0f} s)", "dim"))
 
     def _advance(self, bar: Bar, task: TaskID, progress: Progress) -> None:
         # The clock starts at the first report: loading the embedder is not the speed of embedding.
         self._begun = self._begun or time.monotonic()
         seconds = time.monotonic() - self._begun
         rate = f"{progress.chunks_done / seconds:,.0f} chunks/s" if progress.chunks_done and seconds > 0.5 else ""
+        name = safe(os.path.basename(progress.source or ""))
+        slow = f"{progress.working[0].state} {name} for {progress.working[0].seconds:,.0f} s" if progress.working else ""
         bar.update(
             task,
-            description=safe(os.path.basename(progress.source or "")),
+            description=slow or name,
             completed=progress.files_done,
             total=progress.files_total,
             files=f"{progress.files_done:,}/{progress.files_total:,} files",
@@ -234,7 +258,8 @@ class Watch:
         )
 
 
-def _bar(screen: Console) -> Bar:
+def bar_on(screen: Console) -> Bar:
+    """A bar of a run, not yet started: its task has `files` and `rate` as fields."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
 

@@ -8,16 +8,26 @@ from pathlib import Path
 
 from ingest.console import console, count, entry_line, indented, one_line, place, plain, safe
 from ingest.inspect import Finding
-from ingest.types import DocumentInfo, Hit, Quarantined, Report, Status
+from ingest.types import DocumentInfo, Hit, LedgerEntry, Quarantined, Report, Standing, Status
 
 STATUSES: tuple[Status, ...] = ("added", "unchanged", "replaced", "removed", "failed", "quarantined")
+_FAILED_SHOWN = 20
 
 
-def show_report(report: Report, noun: str) -> None:
+def show_plan(report: Report) -> None:
+    """A line for each file that would not stay as it is."""
+    for entry in report.documents:
+        if entry.status not in ("unchanged", "failed", "quarantined"):  # these stand below the summary
+            console().print(entry_line(entry))
+
+
+def show_report(report: Report, noun: str, *, dry_run: bool = False) -> None:
     """How many files (or documents) there were, and those that failed with the reason."""
     counts = [f"{report.count(status):,} {status}" for status in STATUSES if report.count(status)]
     sentence = f"{count(len(report.documents), noun)}: {', '.join(counts) or 'nothing to do'}"
-    if report.seconds:
+    if dry_run:
+        sentence = f"Dry run, nothing was changed. {sentence}"
+    elif report.seconds:
         sentence += f"; {count(report.chunks, 'chunk')} in {report.seconds:,.1f} s"
     plain(sentence + ".")
     for entry in report.documents:
@@ -94,13 +104,21 @@ def show_hits(hits: Sequence[Hit]) -> None:
         plain("")
 
 
-def show_status(path: Path, status: Mapping[str, object]) -> None:
-    """How much is in the index, and how it was made."""
+def show_status(path: Path, status: Mapping[str, object], failed: Sequence[Standing]) -> None:
+    """How much is in the index, how it was made, and which files failed."""
     pairs = {"index": str(path)}
     for name, value in status.items():
+        if isinstance(value, dict):
+            pairs[name] = ", ".join(f"{n:,} {key}" for key, n in sorted(value.items())) or "none"
+            continue
         shown = f"{value:,}" if isinstance(value, int) and name != "version" else str(value)
         pairs[name.replace("_", " ")] = shown
     _show_pairs(pairs)
+    for one in failed[:_FAILED_SHOWN]:
+        console().print(entry_line(LedgerEntry(one.source, None, "failed", one.reason)))
+    if failed:
+        more = f"… and {len(failed) - _FAILED_SHOWN:,} more. " if len(failed) > _FAILED_SHOWN else ""
+        plain(f"{more}`ingest retry` takes in again what failed.")
 
 
 def size(documents: int, chunks: int) -> str:

@@ -16,6 +16,8 @@ IngestError
     ├── IndexDamaged         the source of truth itself can't be read
     ├── EmbedderMismatch     it was made with another embedder
     ├── StorageFull          the disk is full
+    ├── QueueFull            too many uploads wait
+    ├── JobNotFound          no such upload
     └── DocumentNotFound     no such document
 
 Each message names the thing, the value and what is wrong; `hint` says what to do next.
@@ -93,6 +95,14 @@ class EmbedderMismatch(StoreError):
 
 class StorageFull(StoreError):
     """The disk is full."""
+
+
+class QueueFull(StoreError):
+    """Too many uploads wait to be taken in."""
+
+
+class JobNotFound(StoreError):
+    """No such upload."""
 
 
 class DocumentNotFound(StoreError):

@@ -24,7 +24,19 @@ from ingest.manifest import NAME as MANIFEST
 from ingest.manifest import Manifest, check, hash_file, sync_folder
 from ingest.settings import IngestSettings
 from ingest.store import Store
-from ingest.types import Allowed, Chunk, Document, DocumentInfo, Hit, LedgerEntry, Mode, Quarantined
+from ingest.types import (
+    Allowed,
+    Chunk,
+    Document,
+    DocumentInfo,
+    DocumentState,
+    Hit,
+    LedgerEntry,
+    Mode,
+    Quarantined,
+    RunKind,
+    Standing,
+)
 from ingest.vectors import Ids, device
 
 STORE = "store.sqlite3"
@@ -358,6 +370,10 @@ class Index:
         """The latest ledger lines, newest first."""
         return self._store.ledger(limit)
 
+    def standings(self, *chosen: DocumentState) -> list[Standing]:
+        """Where each document stands, in order of source; only those in one of the states, where some are `chosen`."""
+        return self._store.standings(*chosen)
+
     def counts(self) -> tuple[int, int]:
         """How many documents and chunks there are."""
         documents, chunks, _ = self._store.counts()
@@ -370,6 +386,7 @@ class Index:
             "documents": documents,
             "chunks": chunks,
             "quarantined": sum(held.state == "held" for held in self.quarantine()),
+            "states": self._store.state_counts(),
             "embedder": self.embedder_name,
             "dimension": self.dimension,
             "vector_index": self._derived.kind,
@@ -402,14 +419,41 @@ class Index:
 
     # --- writing
 
+    def begin_run(self, kind: RunKind, sources: Sequence[str]) -> None:
+        """A run begins: all these sources wait to be taken in."""
+        self._writable().begin_run(kind, sources)
+
+    def note(self, state: DocumentState, *sources: tuple[str, int, int]) -> None:
+        """These sources are in this state now, each with how many of how many chunks are done."""
+        self._writable().note(state, *sources)
+
+    def end_run(self, outcome: str) -> None:
+        """The run is over; what it has not done waits."""
+        self._writable().end_run(outcome)
+
+    def forget_standing(self, sources: Sequence[str]) -> None:
+        """These sources are gone: of those that the index holds nothing of, nothing is to be done any more."""
+        self._writable().forget_standing(sources)
+
+    def stage(self, document: Document, chunks: Sequence[Chunk], embedded: Embedded, *, first: bool) -> None:
+        """Put chunks of a large document aside until `add` takes the document in; `first` are the first ones."""
+        self._writable().stage(document, chunks, embedded, first=first)
+
     def add(
-        self, document: Document, chunks: Sequence[Chunk], embedded: Embedded, released: Quarantined | None = None
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        embedded: Embedded,
+        released: Quarantined | None = None,
+        *,
+        staged: int = 0,
     ) -> LedgerEntry:
         """Put a document in place of what its source had before; durable when this returns, found at once.
 
-        `released` is what was held back until now and may come in from here on.
+        `staged` of its chunks were put aside and come first. `released` is what was held back until now and may come in
+        from here on.
         """
-        entry = self._writable().add(document, chunks, embedded, released)
+        entry = self._writable().add(document, chunks, embedded, released, staged=staged)
         self._drop_files(document.id, keep=() if document.masked else (_kept(document.id, document.sha256),))
         return entry
 

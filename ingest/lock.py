@@ -54,6 +54,22 @@ class WriteLock:
         self.close()
 
 
+def is_held(folder: Path) -> bool:
+    """Whether some process is writing to the index."""
+    try:
+        file = os.open(folder / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        # For a moment only, and together with others who ask: a writer that begins just then is patient for longer.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def _take(file: int) -> None:
     until = time.monotonic() + _PATIENCE
     while True:

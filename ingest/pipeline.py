@@ -2,70 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Self
 
+from ingest.ahead import Ahead
 from ingest.chunker import Chunker
-from ingest.embedder import embed_in_steps
-from ingest.errors import DocumentError, DocumentNotFound, EmptyDocument, IngestError, SourceError, TooLarge
-from ingest.index import UPLOAD, Index, document_id
-from ingest.inspect.inspector import Inspection, share_out
-from ingest.sources.files import Found, source_of
-from ingest.types import Chunk, Document, DocumentInfo, LedgerEntry, Parsed, Progress, Quarantined, Report, Span
+from ingest.errors import DocumentNotFound, StoreError
+from ingest.feed import TICK, Feed
+from ingest.index import UPLOAD, Index
+from ingest.prepare import Inspect, Parse, Prepared, Preparer, no_inspection
+from ingest.sources.files import Found, check_not_emptied, outside, path_of, root_of, source_of
+from ingest.types import LedgerEntry, Progress, Quarantined, Report, RunKind, Working
 
 ProgressCallback = Callable[[Progress], None]
 Find = Callable[[Sequence[Path]], Iterable[Found]]
-T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
-_BATCH_CHUNKS = 256  # chunks embedded between two looks at progress; large enough to sort by length
 _PUBLISH_SECONDS = 60.0  # so that a search of an index that is being filled has little beside the published files
-_AHEAD = 8  # documents parsed and chunked while others are embedded
-
-
-class Parse(Protocol):
-    """Reads a file, or bytes under a name, as text with places. Raises DocumentError."""
-
-    def __call__(self, path: Path | None, name: str, data: bytes | None = None) -> Parsed: ...
-
-
-class Inspect(Protocol):
-    """Looks a document over and says what becomes of it; `released`: a person has said that it may come in."""
-
-    def __call__(self, parsed: Parsed, *, released: bool = False) -> Inspection: ...
-
-
-def no_inspection(parsed: Parsed, *, released: bool = False) -> Inspection:
-    """Every document is taken in as it is."""
-    return Inspection("keep", parsed)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A document ready to be embedded; or the ledger line of one that needs no embedding.
-
-    `held` is a version that is to be held back, with its bytes in `data` if they have no place of their own. `released` is
-    one that was, and comes in now. `outdated` is held back no longer: its file has another content again.
-    """
-
-    source: str
-    document: Document | None = None
-    chunks: tuple[Chunk, ...] = ()
-    texts: tuple[str, ...] = ()
-    spans: tuple[list[Span], ...] = ()
-    entry: LedgerEntry | None = None
-    held: Quarantined | None = None
-    data: bytes | None = None
-    released: Quarantined | None = None
-    outdated: tuple[Quarantined, ...] = ()
+_AHEAD_BYTES = 64 * 1024 * 1024  # of documents that are prepared while others are embedded
 
 
 @dataclass(slots=True)
@@ -76,7 +34,9 @@ class _Run:
     tell: ProgressCallback | None
     entries: list[LedgerEntry] = field(default_factory=list)
     chunks: int = 0
+    expected: int | None = None
     published: float = field(default_factory=time.monotonic)
+    working: Callable[[], list[Working]] = list
 
     def done(self, entry: LedgerEntry) -> None:
         self.entries.append(entry)
@@ -86,9 +46,14 @@ class _Run:
         self.chunks += chunks
         self._say(None, source)
 
-    def _say(self, entry: LedgerEntry | None, source: str) -> None:
+    def tick(self) -> None:
+        working = tuple(self.working())
+        if working:
+            self._say(None, working[0].source, working)
+
+    def _say(self, entry: LedgerEntry | None, source: str, working: tuple[Working, ...] = ()) -> None:
         if self.tell:
-            self.tell(Progress(len(self.entries), self.total, self.chunks, entry, source))
+            self.tell(Progress(len(self.entries), self.total, self.chunks, entry, source, working, self.expected))
 
 
 class Pipeline:
@@ -105,15 +70,16 @@ class Pipeline:
         inspect: Inspect = no_inspection,
     ) -> None:
         self.index = index
-        self._find, self._parse, self._inspect, self._max_bytes = find, parse, inspect, max_bytes
-        self._make_chunker = chunker
-        self._chunker: Chunker | None = None
+        self._find = find
+        self._prepare = Preparer(index, parse=parse, inspect=inspect, chunker=chunker, max_bytes=max_bytes)
 
     def add(self, paths: Sequence[Path], progress: ProgressCallback | None = None) -> Report:
         """Take in files, and folders with all below them. One that fails is told in the report; the rest go on."""
         began = time.monotonic()
-        run = self._take_in(self._found(paths), progress)
-        self.index.publish()
+        found = self._found(paths)
+        with self._noted("add", [file.source for file in found]):
+            run = self._take_in(found, progress)
+            self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began, tuple(self.index.notes))
 
     def sync(self, folder: Path, progress: ProgressCallback | None = None) -> Report:
@@ -122,46 +88,79 @@ class Pipeline:
         Raises SourceError, and removes nothing, when the folder can't be read or has suddenly nothing in it.
         """
         began = time.monotonic()
-        root = os.path.abspath(folder)
-        if not os.path.isdir(root) or not os.access(root, os.R_OK | os.X_OK):
-            raise SourceError(f"The folder {root} can't be read: nothing was changed.", "Check that it is there and mounted.")
+        root = root_of(folder)
         found = self._found([folder])
         below = source_of(root).rstrip(os.sep) + os.sep
         documents = {info.source: info.document_id for info in self.index.documents() if info.source.startswith(below)}
         waiting = [held for held in self.index.quarantine() if held.state != "released" and held.source.startswith(below)]
         known = {*documents, *(held.source for held in waiting if held.state == "held")}
-        if known and not any(file.error is None for file in found):
-            raise SourceError(
-                f"The folder {root} has no readable file in it, but the index has {len(known)} documents from it: "
-                "nothing was removed.",
-                "If they are to go, remove them by name: ingest remove DOCUMENT_ID…",
-            )
-        run = self._take_in(found, progress)
+        check_not_emptied(root, found, len(known))
         seen = {file.source for file in found}
         unreadable = tuple(file.source + os.sep for file in found if file.error)
-        gone = {source for source in known if source not in seen and not source.startswith(unreadable)}
-        for held in waiting:
-            if held.source not in seen and not held.source.startswith(unreadable):
-                entry = LedgerEntry(held.source, held.document_id, "removed", "was in quarantine")
-                told = entry if held.source in gone and held.source not in documents else None
-                self.index.forget_held(held, told, drop=False)
-                if told:
-                    run.done(told)
-        for source in sorted(gone & documents.keys()):
-            run.done(self.index.remove(documents[source]))
-        self.index.publish()
+
+        def is_gone(source: str) -> bool:
+            return source not in seen and not source.startswith(unreadable)
+
+        with self._noted("sync", [file.source for file in found]):
+            run = self._take_in(found, progress)
+            for held in waiting:
+                if is_gone(held.source):
+                    entry = LedgerEntry(held.source, held.document_id, "removed", "was in quarantine")
+                    told = entry if held.source in known and held.source not in documents else None
+                    self.index.forget_held(held, told, drop=False)
+                    if told:
+                        run.done(told)
+            for source in sorted(documents.keys()):
+                if is_gone(source):
+                    run.done(self.index.remove(documents[source]))
+            standing = [one.source for one in self.index.standings("queued", "failed") if one.source.startswith(below)]
+            self.index.forget_standing([source for source in standing if is_gone(source)])
+            self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began, tuple(self.index.notes))
 
-    def upload(self, name: str, data: bytes) -> LedgerEntry:
+    def retry(self, progress: ProgressCallback | None = None) -> Report:
+        """Take in again what failed, and what was waiting or begun when a run was stopped; nothing else is looked at."""
+        began = time.monotonic()
+        waiting = [one.source for one in self.index.standings("queued", "parsing", "embedding", "failed")]
+        sources = [source for source in waiting if not source.startswith(UPLOAD)]
+        paths = [path for source in sources if os.path.lexists(path := path_of(source))]
+        found = self._found(paths)
+        seen = {file.source for file in found}
+        gone = [source for source in sources if source not in seen]
+        with self._noted("retry", [file.source for file in found]):
+            run = self._take_in(found, progress)
+            for source in gone:
+                known = self.index.find(source)
+                entry = LedgerEntry(source, None, "removed", "is gone")
+                if known:
+                    entry = LedgerEntry(
+                        source, known.document_id, "unchanged", "is gone; what the index has stays", known.chunks
+                    )
+                self.index.record(entry)
+                run.done(entry)
+            self.index.publish()
+        lost = len(waiting) - len(sources)
+        notes = [f"{lost} uploaded files that failed are not kept here: send them again."] if lost else []
+        return Report(tuple(run.entries), time.monotonic() - began, (*self.index.notes, *notes))
+
+    def upload(self, name: str, data: bytes, progress: ProgressCallback | None = None) -> LedgerEntry:
         """Take in one file that came as bytes; the index keeps the original, unless it holds what was masked in the text."""
-        prepared = self._prepare_bytes(f"{UPLOAD}{name}", name, data)
-        if prepared.held:
-            prepared = replace(prepared, data=data)
-        elif prepared.document and not prepared.document.masked:
-            self.index.keep_original(prepared.document, data)
-        run = _Run(1, None)
-        self._embed([prepared], run)
-        self.index.publish()
+        source = f"{UPLOAD}{name}"
+        run = _Run(1, progress)
+        try:
+            with self._noted("upload", [source]):
+                prepared = self._prepared_watched(source, name, data, run)
+                run.expected = len(prepared.chunks)
+                if prepared.held:
+                    prepared = replace(prepared, data=data)
+                elif prepared.document and not prepared.document.masked:
+                    self.index.keep_original(prepared.document, data)
+                self._embed([prepared], run)
+                self.index.publish()
+        except BaseException:
+            with suppress(StoreError):  # its bytes are gone with the caller, who may send them again: nothing waits here
+                self.index.forget_standing([source])
+            raise
         return run.entries[0]
 
     def remove(self, document_ids: Iterable[str]) -> list[LedgerEntry]:
@@ -183,8 +182,9 @@ class Pipeline:
         """
         waiting = self._waiting(document_ids, "held", "dropped")
         run = _Run(len(waiting), None)
-        self._embed((self._prepare_released(held) for held in waiting), run)
-        self.index.publish()
+        with self._noted("release", [held.source for held in waiting]):
+            self._embed((self._prepare.released(held) for held in waiting), run)
+            self.index.publish()
         return run.entries
 
     def drop(self, document_ids: Iterable[str]) -> list[LedgerEntry]:
@@ -208,15 +208,13 @@ class Pipeline:
         known = {info.source: info.sha256 for info in self.index.documents()}
         documents = [info for info in index.documents() if known.get(info.source) != info.sha256]
         run = _Run(len(documents), progress)
-        self._embed((self._chunked(index.parsed(info.document_id)) for info in documents), run)
+        self._embed((self._prepare.chunked(index.parsed(info.document_id)) for info in documents), run)
         self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began)
 
     def close(self) -> None:
+        self._stop_parsing()
         self.index.close()
-        closing = getattr(self._parse, "close", None)
-        if closing:
-            closing()
 
     def __enter__(self) -> Self:
         return self
@@ -227,57 +225,95 @@ class Pipeline:
     # --- the steps, in order
 
     def _found(self, paths: Sequence[Path]) -> list[Found]:
-        """The files at and below `paths`, but for those of the index itself, which may lie among them."""
-        own = os.path.join(os.path.realpath(self.index.path), "")
-        for path in paths:
-            if os.path.join(os.path.realpath(path), "").startswith(own):
-                raise SourceError(f"{path} is in the folder of the index itself.", "Choose another folder with --index.")
-        return [file for file in self._find(paths) if not os.path.realpath(file.path).startswith(own)]
+        """The files at and below `paths`."""
+        return outside(paths, self.index.path, self._find)
+
+    @contextmanager
+    def _noted(self, kind: RunKind, sources: Sequence[str]) -> Iterator[None]:
+        """A run over these sources; what is not done when it ends, however that is, waits for the next."""
+        self.index.begin_run(kind, sources)
+        try:
+            yield
+        except BaseException:
+            with suppress(StoreError):  # a full disk, say: then the next run will see that this one is over
+                self.index.end_run("stopped")
+            raise
+        self.index.end_run("done")
 
     def _take_in(self, found: Sequence[Found], progress: ProgressCallback | None) -> _Run:
+        """Prepare files with several threads, each of which has a parser's process, while another embeds."""
         run = _Run(len(found), progress)
-        # Files are read, parsed and chunked by a thread of its own while this one embeds.
-        self._embed(_ahead((self._prepare(file) for file in found), _AHEAD), run)
+        ahead = Ahead(
+            found,
+            self._prepare.file,
+            workers=int(getattr(self._prepare.parse, "size", 1)),
+            budget=_AHEAD_BYTES,
+            before=_cost,
+            after=lambda prepared: prepared.size,
+        )
+
+        def done(entry: LedgerEntry, size: int) -> None:
+            ahead.release(size)
+            run.done(entry)
+
+        try:
+            with Feed(self.index, done=done, embedded=run.embedded, tick=run.tick) as feed:
+                run.working = lambda: _longest_first([*_parsing(ahead.working()), *feed.working()])
+                while not ahead.done:
+                    taken = ahead.take(TICK)
+                    if taken:
+                        feed.put(*taken)
+                    else:
+                        feed.look()
+                        run.tick()
+                    self._publish_now_and_then(run)
+                feed.finish()
+        except BaseException:
+            self._stop_parsing()  # else what is being parsed would be waited for
+            raise
+        finally:
+            ahead.close()
         return run
 
-    def _prepare(self, found: Found) -> Prepared:
-        """Read, hash, parse and chunk one file; never raises for what is wrong with the file."""
-        if found.error:
-            return self._failed(found.source, found.error)
+    def _prepared_watched(self, source: str, name: str, data: bytes, run: _Run) -> Prepared:
+        """One upload made ready by a thread, so that whoever watches is told meanwhile, and may stop it."""
+        ahead = Ahead(
+            [source],
+            lambda _: self._prepare.data(source, name, data),
+            workers=1,
+            budget=0,
+            before=lambda _: 0,
+            after=lambda _: 0,
+        )
+        run.working = lambda: [Working(source, "parsing", seconds) for _, seconds in ahead.working()]
         try:
-            size = found.path.stat().st_size
-            if size > self._max_bytes:
-                raise TooLarge(f"is larger ({size:,} bytes) than the limit ({self._max_bytes:,}; RAG_BOT_MAX_FILE_BYTES)")
-            data = found.path.read_bytes()
-        except OSError as error:
-            return self._failed(found.source, f"can't be read: {error.strerror}")
-        except TooLarge as error:
-            return self._failed(found.source, str(error))
-        return self._prepare_bytes(found.source, found.path.name, data)
+            while (taken := ahead.take(TICK)) is None:
+                run.tick()
+        except BaseException:
+            self._stop_parsing()
+            raise
+        finally:
+            ahead.close()
+        return taken[0]
 
-    def _prepare_bytes(self, source: str, name: str, data: bytes) -> Prepared:
-        known, sha256 = self.index.find(source), hashlib.sha256(data).hexdigest()
-        waiting = {held.sha256: held for held in self.index.quarantine(source) if held.state != "released"}
-        if known and known.sha256 == sha256:
-            entry = LedgerEntry(source, known.document_id, "unchanged", None, known.chunks)
-            return Prepared(source, entry=entry, outdated=tuple(waiting.values()))
-        if held := waiting.get(sha256):
-            return Prepared(source, entry=_still(held, known))
-        return self._prepare_new(source, name, data, sha256, released=self.index.is_released(sha256))
+    def _embed(self, prepared: Iterable[Prepared], run: _Run) -> None:
+        """Embed and write documents that are prepared one after another."""
+        with Feed(self.index, done=lambda entry, _: run.done(entry), embedded=run.embedded, tick=run.tick) as feed:
+            run.working = feed.working
+            for one in prepared:
+                feed.put(one)
+                self._publish_now_and_then(run)
+            feed.finish()
 
-    def _prepare_released(self, held: Quarantined) -> Prepared:
-        """Read again what was held back, to take it in."""
-        path, name = self.index.held_file(held), held.source.removeprefix(UPLOAD)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            return self._failed(held.source, f"can't be read: {error.strerror}")
-        if hashlib.sha256(data).hexdigest() != held.sha256:
-            return self._failed(held.source, "has changed since it was held back: add it again")
-        prepared = self._prepare_new(held.source, Path(name).name, data, held.sha256, released=True)
-        if prepared.document and not prepared.document.masked and held.source.startswith(UPLOAD):
-            self.index.keep_original(prepared.document, data)
-        return replace(prepared, released=held)
+    def _publish_now_and_then(self, run: _Run) -> None:
+        if time.monotonic() - run.published > _PUBLISH_SECONDS:
+            self.index.publish()
+            run.published = time.monotonic()
+
+    def _stop_parsing(self) -> None:
+        closing = getattr(self._prepare.parse, "close", None)
+        if closing:
+            closing()
 
     def _waiting(self, document_ids: Iterable[str], *states: str) -> list[Quarantined]:
         there = {held.document_id: held for held in self.index.quarantine() if held.state in states}
@@ -289,128 +325,18 @@ class Pipeline:
                 )
         return [there[one] for one in wanted]
 
-    def _prepare_new(self, source: str, name: str, data: bytes, sha256: str, *, released: bool) -> Prepared:
-        try:
-            parsed = self._parse(None, name, data)
-            inspection = self._inspect(parsed, released=released)
-            identity = document_id(source)
-            if inspection.action == "quarantine":
-                held = Quarantined(source, identity, sha256, inspection.reason, inspection.findings)
-                return Prepared(source, entry=_still(held, self.index.find(source)), held=held)
-            parsed, masked = inspection.parsed, inspection.action == "mask"
-            document = Document(
-                identity,
-                source,
-                parsed.title,
-                parsed.media_type,
-                sha256,
-                parsed.text,
-                parsed.blocks,
-                inspection.findings,
-                masked,
-            )
-            prepared = self._chunked(document)
-            if not prepared.chunks:
-                raise EmptyDocument("holds no text")
-        except DocumentError as error:
-            return self._failed(source, str(error))
-        except IngestError:
-            raise
-        except Exception as error:  # a fault of ours: this file's line says so, and the rest go on
-            _log.exception("%s could not be prepared", source)
-            return self._failed(source, f"could not be prepared ({type(error).__name__}: {error})")
-        return prepared
 
-    def _chunked(self, document: Document) -> Prepared:
-        if self._chunker is None:
-            self._chunker = self._make_chunker(self.index)
-        chunks = share_out(document, self._chunker(document))
-        texts = tuple(self._chunker.text_to_embed(document, chunk) for chunk in chunks)
-        spans = tuple(self._chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True))
-        return Prepared(document.source, document, chunks, texts, spans)
-
-    def _failed(self, source: str, reason: str) -> Prepared:
-        """A file that can't be taken in; what the index has of an earlier version of it stays."""
-        known = self.index.find(source)
-        return Prepared(source, entry=LedgerEntry(source, known.document_id if known else None, "failed", reason))
-
-    def _embed(self, prepared: Iterable[Prepared], run: _Run) -> None:
-        """Embed documents together until a batch is full, then write each of them in a transaction of its own."""
-        waiting: list[Prepared] = []
-        for one in prepared:
-            for held in one.outdated:
-                self.index.forget_held(held, None, drop=False)
-            if one.entry:
-                if one.held:
-                    self.index.hold(one.held, one.entry, one.data)
-                else:
-                    self.index.record(one.entry)
-                run.done(one.entry)
-                continue
-            waiting.append(one)
-            if sum(len(w.chunks) for w in waiting) >= _BATCH_CHUNKS:
-                self._write(waiting, run)
-                waiting = []
-            if time.monotonic() - run.published > _PUBLISH_SECONDS:
-                self.index.publish()
-                run.published = time.monotonic()
-        self._write(waiting, run)
-
-    def _write(self, documents: Sequence[Prepared], run: _Run) -> None:
-        texts = [text for one in documents for text in one.texts]
-        if not texts:
-            return
-        spans = [some for one in documents for some in one.spans]
-        source = documents[-1].source
-        embedded = embed_in_steps(self.index.embedder, texts, spans, _BATCH_CHUNKS, lambda chunks: run.embedded(chunks, source))
-        at = 0
-        for one in documents:
-            assert one.document is not None
-            run.done(self.index.add(one.document, one.chunks, embedded[at : at + len(one.chunks)], one.released))
-            at += len(one.chunks)
-
-
-def _still(held: Quarantined, known: DocumentInfo | None) -> LedgerEntry:
-    """The ledger line of what is held back, or was dropped and is still the same. The index keeps what it has of an earlier
-    version: a poisoned file must not take that away."""
-    if held.state == "dropped":
-        return LedgerEntry(held.source, held.document_id, "unchanged", "is left out: it was dropped from the quarantine")
-    reason = held.reason + ("; the earlier version stays" if known else "")
-    return LedgerEntry(held.source, held.document_id, "quarantined", reason)
-
-
-def _ahead(items: Iterator[T], limit: int) -> Iterator[T]:
-    """The same items, made by a thread that is at most `limit` of them ahead; an exception is passed on in its place."""
-    ready: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(limit)
-    stopped = threading.Event()
-
-    def put(message: tuple[T | None, BaseException | None, bool]) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put(message, timeout=0.2)
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for item in items:
-                put((item, None, False))
-                if stopped.is_set():
-                    return
-            put((None, None, True))
-        except BaseException as error:
-            put((None, error, True))
-
-    thread = threading.Thread(target=work, name="prepare", daemon=True)
-    thread.start()
+def _cost(found: Found) -> int:
+    """About what a file takes up while it is read and parsed: its bytes, a copy for the parser, and its text."""
     try:
-        while True:
-            item, error, last = ready.get()
-            if error:
-                raise error
-            if last:
-                return
-            yield item  # type: ignore[misc]  # an item, since it is neither an error nor the end
-    finally:
-        stopped.set()
-        thread.join()
+        return 1_000 + 3 * os.stat(found.path).st_size
+    except OSError:
+        return 1_000
+
+
+def _parsing(jobs: Iterable[tuple[Found, float]]) -> list[Working]:
+    return [Working(found.source, "parsing", seconds) for found, seconds in jobs]
+
+
+def _longest_first(working: Iterable[Working]) -> list[Working]:
+    return sorted(working, key=lambda one: -one.seconds)

@@ -13,6 +13,8 @@ from ingest.inspect import Finding
 
 BlockKind = Literal["heading", "text", "table"]
 Status = Literal["added", "unchanged", "replaced", "removed", "failed", "quarantined"]
+DocumentState = Literal["queued", "parsing", "embedding", "done", "failed", "quarantined"]
+RunKind = Literal["add", "sync", "retry", "upload", "release"]
 Mode = Literal["hybrid", "dense", "keyword"]
 Span = tuple[int, int]
 
@@ -196,14 +198,54 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a document stands. `reason` says why it failed or is held back; `at` since when (ISO 8601, UTC); of the chunks
+    of one that is being embedded `chunks_done` are. `run` is the run that said so last, 0 where none did."""
+
+    source: str
+    state: DocumentState
+    reason: str | None
+    at: str
+    run: int = 0
+    chunks_done: int = 0
+    chunks_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of `ingest add` or its like over `files` files. `outcome` is `done`, `stopped` (by a signal or an error), or None
+    while it goes on and after its process died."""
+
+    id: int
+    kind: RunKind
+    began: str
+    files: int
+    ended: str | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A file that is worked on just now, and for how long (seconds)."""
+
+    source: str
+    state: DocumentState
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come: after each file (`entry` is its ledger line) and after each batch of embedded chunks."""
+    """How far a run has come: after each file (`entry` is its ledger line), after each batch of embedded chunks, and twice a
+    second while nothing is done. `working` are the files worked on, the one that takes longest first. `chunks_total` is known
+    where a run has one file, once that is parsed."""
 
     files_done: int
     files_total: int
     chunks_done: int
     entry: LedgerEntry | None = None
     source: str | None = None
+    working: tuple[Working, ...] = ()
+    chunks_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from ingest.errors import DocumentNotFound
 from ingest.index import Index
 from ingest.parsers.builder import clean
-from ingest.pipeline import Pipeline
+from ingest.pipeline import Pipeline, ProgressCallback
 from ingest.sentences import units
 from ingest.types import Allowed, Hit, LedgerEntry, Mode
 from rag_bot.answer import Answerer, Brief
@@ -319,9 +319,12 @@ class Bot:
         parts = self._opened()
         return await self._in_thread((parts.masking or parts.index).original, document_id)
 
-    async def upload(self, name: str, data: bytes) -> LedgerEntry:
-        """Take a file into the index. Raises IndexBusy, IndexReadOnly or StorageFull."""
-        return await self._write(lambda pipeline: pipeline.upload(name, data))
+    async def upload(
+        self, name: str, data: bytes | Callable[[], bytes], progress: ProgressCallback | None = None
+    ) -> LedgerEntry:
+        """Take a file into the index; what gives the bytes is called once the index is open for writing. `progress` may stop
+        it by raising an exception. Raises IndexBusy, IndexReadOnly or StorageFull."""
+        return await self._write(lambda pipeline: pipeline.upload(name, data if isinstance(data, bytes) else data(), progress))
 
     async def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out of the index. Raises DocumentNotFound, IndexBusy or IndexReadOnly."""

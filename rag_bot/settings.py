@@ -128,6 +128,17 @@ class Settings(IngestSettings):
     max_body_bytes: int = Field(
         default=MIB, ge=1024, description="A larger request body is refused (uploads have their own limit), in bytes."
     )
+    upload_wait_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="How long an upload's answer waits for the document to be taken in; after that it is 202 with a job id.",
+    )
+    uploads_waiting: int = Field(
+        default=1000, ge=1, description="Uploads that may wait to be taken in; more get 503 with Retry-After."
+    )
+    uploads_bytes: int = Field(
+        default=2048 * MIB, ge=1, description="What the uploads that wait may take up on the disk, in bytes."
+    )
     max_concurrent: int = Field(default=64, ge=1, description="Questions worked on at once; more get 503 with Retry-After.")
     rate_per_minute: int = Field(
         default=0, ge=0, description="Questions a client address may ask a minute; more get 429; 0: no limit."

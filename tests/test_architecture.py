@@ -63,6 +63,7 @@ COMMAND_LINES = (
     "ingest.cli",
     "ingest.console",
     "ingest.display",
+    "ingest.following",
     "rag_bot.cli",
     "rag_bot.chat",
     "rag_bot.terminal",

@@ -68,6 +68,15 @@ def parse(data: bytes, name: str, *, max_bytes: int = MAX_BYTES) -> Parsed:
     return parsed
 
 
+def look(data: bytes, name: str, *, max_bytes: int = MAX_BYTES) -> None:
+    """Raises DocumentError where it can be told without parsing that a file called `name` can't be read."""
+    if not data:
+        raise EmptyDocument("is empty")
+    if len(data) > max_bytes:
+        raise too_large(len(data), max_bytes)
+    _kind(data, name)
+
+
 def too_large(size: int, limit: int) -> TooLarge:
     """The refusal of a file of `size` bytes."""
     mib = 1024 * 1024

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from ingest.errors import SourceError
 
 # What editors and operating systems leave in folders: lock and backup files, thumbnails, resource forks.
 _DROPPINGS = re.compile(r"\.|~\$|.*~$|#.*#$|(?:thumbs\.db|desktop\.ini|__macosx|icon\r)$", re.IGNORECASE)
@@ -36,6 +38,40 @@ def find(paths: Sequence[Path]) -> Iterator[Found]:
 def source_of(path: str | Path) -> str:
     """A path as text: absolute, links not resolved, bytes that are no UTF-8 written as \\xNN."""
     return os.fsencode(os.path.abspath(path)).decode("utf-8", "backslashreplace")
+
+
+def outside(paths: Sequence[Path], folder: Path, find: Callable[[Sequence[Path]], Iterable[Found]] = find) -> list[Found]:
+    """The files at and below `paths`, but for those in the index's own `folder`, which may lie among them."""
+    own = os.path.join(os.path.realpath(folder), "")
+    for path in paths:
+        if os.path.join(os.path.realpath(path), "").startswith(own):
+            raise SourceError(f"{path} is in the folder of the index itself.", "Choose another folder with --index.")
+    return [file for file in find(paths) if not os.path.realpath(file.path).startswith(own)]
+
+
+def root_of(folder: Path) -> str:
+    """The absolute path of a folder that is to be mirrored. Raises SourceError if it can't be read."""
+    root = os.path.abspath(folder)
+    if not os.path.isdir(root) or not os.access(root, os.R_OK | os.X_OK):
+        raise SourceError(f"The folder {root} can't be read: nothing was changed.", "Check that it is there and mounted.")
+    return root
+
+
+def check_not_emptied(root: str, found: Sequence[Found], known: int) -> None:
+    """Raises SourceError where a folder has suddenly nothing in it, but the index has `known` documents from it."""
+    if known and not any(file.error is None for file in found):
+        raise SourceError(
+            f"The folder {root} has no readable file in it, but the index has {known} documents from it: nothing was removed.",
+            "If they are to go, remove them by name: ingest remove DOCUMENT_ID…",
+        )
+
+
+def path_of(source: str) -> Path:
+    """The path that a source is the text of, as `source_of` writes it."""
+    if os.path.lexists(source) or "\\x" not in source:
+        return Path(source)
+    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), source.encode())
+    return Path(os.fsdecode(raw))
 
 
 class _Walk:

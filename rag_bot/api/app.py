@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from rag_bot.api import chat, conversations, documents, health, openai, problems, reference, slack
+from rag_bot.api import chat, conversations, documents, health, jobs, openai, problems, reference, slack
 from rag_bot.api.limits import Limits
 from rag_bot.api.metrics import CountRequests
 from rag_bot.api.security import Security
@@ -63,7 +63,7 @@ def create_app(bot: Bot, hosts: frozenset[str] | None = None) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    for module in (chat, openai, documents, conversations, health):
+    for module in (chat, openai, documents, jobs, conversations, health):
         app.include_router(module.router)
     _add_pages(app)
     # The last one added is the outermost: headers go on everything, also on what the others refuse.

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, File, Query, UploadFile
+from fastapi import APIRouter, File, Header, Query, UploadFile
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from ingest.errors import DocumentNotFound, TooLarge
 from ingest.types import DocumentInfo, LedgerEntry
-from rag_bot.api.problems import Problem
-from rag_bot.api.schemas import PROBLEM, Documents
+from rag_bot.api.jobs import shown
+from rag_bot.api.problems import Problem, Refused
+from rag_bot.api.schemas import PROBLEM, Documents, JobObject
 from rag_bot.api.service import ReadyService, Service
 
 router = APIRouter(tags=["Documents"], responses=PROBLEM)
 
+LONGEST_WAIT = 60.0  # seconds that a client may ask to wait for an upload's end
+_WAIT = re.compile(r"wait=(\d{1,4})")
 NAME_BYTES = 255  # the longest name that file systems take
 # Types that a browser shows without running anything of the document; others are sent as plain bytes.
 SAFE_TYPES = frozenset(
@@ -38,19 +42,44 @@ SAFE_TYPES = frozenset(
     responses={
         200: {"description": "The same document is there already."},
         201: {"model": LedgerEntry, "description": "Added, or put in the place of its older version."},
+        202: {
+            "model": JobObject,
+            "description": "Accepted: it is on the disk and is taken in when its turn comes. `Location` leads to the job.",
+        },
     },
 )
-async def upload(file: Annotated[UploadFile, File(description="The document.")], service: ReadyService) -> Response:
-    """Add a document; what became of it is the answer. One that can't be taken in is a 422 problem with the entry in it."""
+async def upload(
+    file: Annotated[UploadFile, File(description="The document.")],
+    service: ReadyService,
+    prefer: Annotated[
+        str | None,
+        Header(description="`respond-async`: answer 202 at once; `wait=5`: after so many seconds (RFC 7240)."),
+    ] = None,
+) -> Response:
+    """Add a document; what became of it is the answer. One that can't be taken in is a 422 problem with the entry in it.
+
+    Documents are taken in one after another. Where this takes longer than RAG_BOT_UPLOAD_WAIT_SECONDS, the answer is 202 with
+    a job: see `GET /v1/jobs/{job_id}` and its events. What is accepted is on the disk, and outlives a restart of the service.
+    """
     name = _name(file.filename or "")
     limit = service.bot.settings.max_file_bytes
     if (file.size or 0) > limit:
         raise TooLarge(f"{name} has {file.size:,} bytes; {limit:,} are allowed.", "Split it, or raise RAG_BOT_MAX_FILE_BYTES.")
-    entry = await service.bot.upload(name, await file.read())
-    if entry.status in ("failed", "quarantined"):
-        return _refused(entry)
-    headers = {"Location": f"/v1/documents/{quote(entry.document_id, safe='')}"} if entry.document_id else None
-    return JSONResponse(asdict(entry), 200 if entry.status == "unchanged" else 201, headers)
+    preferred, seconds = _patience(prefer, service.bot.settings.upload_wait_seconds)
+    accepted = await service.taking.put(name, file.file)
+    view = await service.taking.wait(accepted.job.job_id, seconds)
+    job, headers = view.job, {"Preference-Applied": preferred} if preferred else {}
+    if not job.over:
+        return JSONResponse(shown(view), 202, headers | {"Location": f"/v1/jobs/{job.job_id}"})
+    if job.problem:
+        return _problem(job.problem).response("/v1/documents")
+    if job.entry is None:
+        raise Refused(Problem(409, "Cancelled", "The upload was cancelled while it waited.", "cancelled"))
+    if job.entry.status in ("failed", "quarantined"):
+        return _refused(job.entry)
+    if job.entry.document_id:
+        headers["Location"] = f"/v1/documents/{quote(job.entry.document_id, safe='')}"
+    return JSONResponse(asdict(job.entry), 200 if job.entry.status == "unchanged" else 201, headers)
 
 
 @router.get("/v1/documents", response_model=Documents)
@@ -82,8 +111,8 @@ async def text(
         message = f"{start} lies after end, which is {end}"
         raise RequestValidationError([{"type": "value_error", "loc": ("query", "start"), "msg": message, "input": start}])
     _found(service, document_id)
-    shown = await service.bot.text(document_id, start, end)
-    return Response(shown.encode(), media_type="text/plain; charset=utf-8")
+    part = await service.bot.text(document_id, start, end)
+    return Response(part.encode(), media_type="text/plain; charset=utf-8")
 
 
 @router.get(
@@ -113,6 +142,20 @@ def _found(service: Service, document_id: str) -> DocumentInfo:
     if not service.bot.everyone(info):
         raise DocumentNotFound(f"There is no document {document_id!r} in the index.", "GET /v1/documents shows what there is.")
     return info
+
+
+def _patience(prefer: str | None, usual: float) -> tuple[str, float]:
+    """The preference that is honoured, and how many seconds an upload's answer may take to come."""
+    preferences = [part.strip().lower() for part in (prefer or "").split(",")]
+    for part in preferences:
+        if found := _WAIT.fullmatch(part):
+            return part, min(float(found[1]), LONGEST_WAIT)
+    return ("respond-async", 0.0) if "respond-async" in preferences else ("", usual)
+
+
+def _problem(told: dict[str, Any]) -> Problem:
+    """The problem that ended a job, as it was put down."""
+    return Problem(int(told["status"]), str(told["title"]), str(told["detail"]), str(told["type"]).rpartition(":")[2])
 
 
 def _refused(entry: LedgerEntry) -> Response:

@@ -103,6 +103,8 @@ KINDS: dict[type[Exception], _Kind] = {
     ingest_errors.IndexDamaged: _Kind(500, "The index is damaged"),
     ingest_errors.EmbedderMismatch: _Kind(500, "The index was made with another embedder"),
     ingest_errors.StorageFull: _Kind(507, "The disk is full"),
+    ingest_errors.QueueFull: _Kind(503, "Too many uploads wait", 30),
+    ingest_errors.JobNotFound: _Kind(404, "No such job"),
     ingest_errors.DocumentNotFound: _Kind(404, "No such document"),
 }
 

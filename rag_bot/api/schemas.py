@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from ingest.types import DocumentInfo, Mode
+from ingest.types import DocumentInfo, LedgerEntry, Mode
+from ingest.uploads import JobState
 
 
 def _writable(text: str) -> str:
@@ -140,6 +141,24 @@ class Documents(BaseModel):
     """Every document of the index."""
 
     documents: list[DocumentInfo]
+
+
+class JobObject(BaseModel):
+    """An upload that is taken in behind the answer. Times are ISO 8601, UTC."""
+
+    job_id: str
+    name: str
+    bytes: int
+    state: JobState = Field(description="`done`: see `entry`. `failed`: the reason is in `entry`, or else in `problem`.")
+    created_at: str
+    ended_at: str | None = Field(description="Null while it waits or is worked on.")
+    ahead: int = Field(description="How many uploads come before it.")
+    chunks_done: int = Field(description="How many of its chunks are embedded.")
+    chunks_total: int | None = Field(description="How many it has; null until it is parsed.")
+    entry: LedgerEntry | None = Field(description="The ledger's entry, once it has one.")
+    problem: dict[str, Any] | None = Field(
+        description="A problem object, where something other than the document was at fault."
+    )
 
 
 # --- conversations

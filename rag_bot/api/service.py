@@ -14,6 +14,7 @@ from ingest.errors import IngestError
 from rag_bot.api.metrics import Metrics
 from rag_bot.api.monitor import Monitor
 from rag_bot.api.problems import Refused, not_ready, sentence_of
+from rag_bot.api.taking import Taking
 from rag_bot.errors import BotError
 from rag_bot.types import Answer, Event
 
@@ -37,6 +38,7 @@ class Service:
         self.monitor = Monitor(bot)
         self.metrics.registry.register(self.monitor)
         self.stopping = asyncio.Event()
+        self.taking = Taking(bot)
         self._failure: str | None = None
         self._starting: asyncio.Task[None] | None = None
 
@@ -60,12 +62,14 @@ class Service:
     async def open(self) -> None:
         """Begin to start the bot; returns at once."""
         self._starting = asyncio.create_task(self._start())
+        await self.taking.open()
 
     async def close(self) -> None:
         if self._starting is not None:
             self._starting.cancel()
             with suppress(asyncio.CancelledError):
                 await self._starting
+        await self.taking.close()
         await self.bot.close()
 
     async def _start(self) -> None:

@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 
 from rag_bot.api.problems import STOPPING, Problem, Refused, problem_of
 from rag_bot.api.service import Service
-from rag_bot.types import Event
 
 T = TypeVar("T")
 
@@ -26,7 +25,7 @@ _Sign: TypeAlias = Literal["end", "gone", "stopping"]
 class Frames(Protocol):
     """How events are written down for one kind of client."""
 
-    def event(self, event: Event) -> bytes:
+    def event(self, event: Any) -> bytes:
         """The bytes of an event, maybe none."""
 
     def problem(self, problem: Problem) -> bytes:
@@ -45,7 +44,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, service: Service, events: AsyncGenerator[Event, None], frames: Frames) -> None:
+    def __init__(self, service: Service, events: AsyncGenerator[Any, None], frames: Frames) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._service = service
@@ -53,7 +52,7 @@ class EventStream(Response):
         self._frames = frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        inbox: asyncio.Queue[Event | Exception | _Sign] = asyncio.Queue()
+        inbox: asyncio.Queue[Any] = asyncio.Queue()
         # One task runs the events from first to last, because a generator may keep what belongs to a task (a timeout).
         tasks = [
             asyncio.create_task(_pump(self._events, inbox)),
@@ -72,7 +71,7 @@ class EventStream(Response):
         finally:
             await _cancel(tasks)
 
-    async def _send(self, item: Event | Exception | _Sign, inbox: asyncio.Queue[Any], send: Send) -> None:
+    async def _send(self, item: Any, inbox: asyncio.Queue[Any], send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         while item not in ("end", "gone"):
             body = self._bytes(item)
@@ -83,7 +82,7 @@ class EventStream(Response):
         if item != "gone":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _bytes(self, item: Event | Exception | _Sign) -> bytes:
+    def _bytes(self, item: Any) -> bytes:
         if isinstance(item, Exception):
             return self._frames.problem(problem_of(item))
         return self._frames.problem(STOPPING) if isinstance(item, str) else self._frames.event(item)
@@ -103,7 +102,7 @@ async def while_connected(service: Service, receive: Receive, work: Coroutine[An
         await _cancel([task, gone, stop])
 
 
-async def _pump(events: AsyncGenerator[Event, None], inbox: asyncio.Queue[Any]) -> None:
+async def _pump(events: AsyncGenerator[Any, None], inbox: asyncio.Queue[Any]) -> None:
     try:
         async with aclosing(events):
             async for event in events:

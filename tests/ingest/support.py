@@ -72,8 +72,18 @@ def fill(index: Index) -> None:
     index.publish()
 
 
+def as_second_schema(store: Path) -> None:
+    """Make a store what the second version of its schema had, before it was kept where each document stands."""
+    with sqlite3.connect(store) as db:
+        db.execute("DROP TABLE states")
+        db.execute("DROP TABLE runs")
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+
+
 def as_first_schema(store: Path) -> None:
     """Make a store what the first version of its schema had, before anything was inspected."""
+    as_second_schema(store)
     with sqlite3.connect(store) as db:
         for table, column in (("documents", "masked"), ("documents", "findings"), ("chunks", "findings")):
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,6 +131,93 @@ def test_ctrl_c_keeps_what_was_added(tmp_path: Path, ingest: Ingest) -> None:
     kept = ingest("list", "--json").json
     assert 1 <= len(kept) < 2000
     assert ingest("verify").code == 0
+
+
+def test_a_dry_run_for_people_and_programs(ingest: Ingest, docs: Path, tmp_path: Path) -> None:
+    (docs / "empty.txt").touch()
+    tried = ingest("add", docs, "--dry-run")
+    assert tried.code == 1
+    lines = tried.out.splitlines()
+    assert [line.split()[0] for line in lines] == ["added", "added", "Dry", "failed"]
+    assert "Dry run, nothing was changed. 3 files: 2 added, 1 failed." in lines
+    assert not (tmp_path / "index").exists()
+    (docs / "empty.txt").unlink()
+    ingest("add", docs)
+    (docs / "pets.txt").unlink()
+    (docs / "leave.md").write_text("# Leave\n\nForty days.\n", encoding="utf-8")
+    tried = ingest("sync", docs, "--dry-run", "--json")
+    assert (tried.code, tried.json["dry_run"], tried.json["replaced"], tried.json["removed"]) == (0, True, 1, 1)
+    assert len(ingest("list", "--json").json) == 2
+
+
+def test_retry_takes_in_what_failed(ingest: Ingest, docs: Path) -> None:
+    (docs / "empty.txt").touch()
+    assert ingest("add", docs).code == 1
+    assert ingest("retry").code == 1
+    status = ingest("status")
+    assert "2 done, 1 failed" in status.out and "empty.txt  is empty" in status.out
+    assert ingest("status", "--json").json["states"] == {"done": 2, "failed": 1}
+    (docs / "empty.txt").write_text("No longer.", encoding="utf-8")
+    retried = ingest("retry", "--json")
+    assert (retried.code, retried.json["added"], len(retried.json["documents"])) == (0, 1, 1)
+    assert ingest("retry").out.startswith("0 files: nothing to do")
+
+
+def test_retry_and_follow_without_an_index(ingest: Ingest, tmp_path: Path) -> None:
+    for arguments in (["retry"], ["status", "--follow"]):
+        outcome = ingest(*arguments)
+        assert outcome.code == 1 and "There is no index" in outcome.err
+    assert not (tmp_path / "index").exists()
+
+
+def test_following_a_run_of_another_process(tmp_path: Path, docs: Path, ingest: Ingest) -> None:
+    ingest("add", docs / "pets.txt")
+    folder = tmp_path / "many"
+    folder.mkdir()
+    (folder / "0.txt").touch()
+    for n in range(1, 1500):
+        (folder / f"{n:04}.txt").write_text(f"Note number {n} of the many that there are.", encoding="utf-8")
+    run = subprocess.Popen(
+        [*COMMAND, "add", str(folder)], env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert run.stderr and run.stderr.readline().startswith(b"failed")  # it has begun
+    run.send_signal(signal.SIGSTOP)
+    follow = subprocess.Popen([*COMMAND, "status", "--follow"], env=environment(tmp_path), stdout=subprocess.PIPE, text=True)
+    assert follow.stdout
+    first = follow.stdout.readline()
+    assert re.match(r"\d\d:\d\d:\d\d  [\d,]+ of 1,500 files", first), first
+    run.send_signal(signal.SIGCONT)
+    run.communicate(timeout=120)
+    rest, _ = follow.communicate(timeout=60)
+    assert "The run over 1,500 files" in rest.splitlines()[-1]
+    assert "is over: 1,499 done, 1 failed." in rest.splitlines()[-1]
+    looks = ingest("status", "--follow", "--json")
+    assert (looks.code, looks.json["live"], looks.json["run"]["outcome"]) == (0, False, "done")
+
+
+def test_following_names_a_file_that_takes_long_and_tells_of_failures(tmp_path: Path, ingest: Ingest, docs: Path) -> None:
+    from ingest.lock import WriteLock
+    from ingest.store import Store
+    from ingest.types import LedgerEntry
+
+    ingest("add", docs)
+    index = tmp_path / "index"
+    store = Store(index / "store.sqlite3", write=True)
+    with WriteLock(index):
+        store.begin_run("add", ["/docs/slow.pdf", "/docs/bad.pdf", "/docs/next.pdf"])
+        store.note("parsing", ("/docs/slow.pdf", 0, 0))
+        store._db.execute("UPDATE states SET at = '2026-01-01T00:00:00+00:00' WHERE source = '/docs/slow.pdf'")
+        follow = subprocess.Popen(
+            [*COMMAND, "status", "--follow"], env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+        )
+        assert follow.stdout
+        assert re.search(r"0 of 3 files; parsing slow\.pdf for [\d,]+ s", follow.stdout.readline())
+        store.record([LedgerEntry("/docs/bad.pdf", None, "failed", "needs a password")])
+        assert re.match(r"failed +/docs/bad.pdf  needs a password", follow.stdout.readline())
+    rest, _ = follow.communicate(timeout=60)
+    assert "was stopped; `ingest retry` goes on: 1 failed, 1 parsing, 1 queued." in rest
+    assert follow.returncode == 1
+    store.close()
 
 
 # --- looking

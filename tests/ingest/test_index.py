@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest import store
 from ingest.build import reembed
 from ingest.embedder import HashEmbedder, Vectors
 from ingest.errors import EmbedderMismatch, IndexBusy, IndexDamaged, IndexMissing, SourceError, StoreError
 from ingest.index import STORE, Index, document_id
 from ingest.inspect import Finding
 from ingest.settings import IngestSettings
+from ingest.store import connection, schema
 from tests.contracts.index import IndexContract, Open
 from tests.ingest.support import HASH, READER, TEXTS, as_first_schema, assert_whole, fill, found, made, names, put
 
@@ -115,6 +115,7 @@ def test_status_tells_what_is_there(path: Path) -> None:
         "documents": 3,
         "chunks": 4,
         "quarantined": 0,
+        "states": {"done": 3},
         "embedder": "hash",
         "dimension": 256,
         "vector_index": "flat",
@@ -171,11 +172,11 @@ def test_a_store_of_another_format_is_refused_and_kept(path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     before = (path / STORE).read_bytes()
     for write in (False, True):
-        with pytest.raises(IndexDamaged, match="has format 99, this program reads format 2"):
+        with pytest.raises(IndexDamaged, match="has format 99, this program reads format 3"):
             Index.open(path, write=write)
     assert (path / STORE).read_bytes() == before
     with sqlite3.connect(path / STORE) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     Index.open(path, write=True).close()
 
 
@@ -198,13 +199,13 @@ def test_an_index_of_the_first_format_is_read_as_it_is_and_brought_up_to_date_by
             assert [finding.kind for finding in new.chunk.findings] == ["name"]
             assert reader.findings(new.document.document_id) == new.chunk.findings
     with sqlite3.connect(path / STORE) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
 
 
 def test_bringing_an_index_up_to_date_is_done_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     as_first_schema(path / STORE)
-    broken = {1: f"{store._MIGRATIONS[1]} INSERT INTO nowhere VALUES (1);"}
-    monkeypatch.setattr(store, "_MIGRATIONS", broken)
+    broken = {1: f"{schema.MIGRATIONS[1]} INSERT INTO nowhere VALUES (1);"}
+    monkeypatch.setattr(connection, "MIGRATIONS", broken)
     with pytest.raises(StoreError):
         Index.open(path, write=True)
     monkeypatch.undo()

@@ -76,7 +76,7 @@ def outcomes(report: Report) -> dict[str, tuple[str, str | None]]:
 
 
 def parsed_files(pipeline: Pipeline) -> int:
-    parser = pipeline._parse
+    parser = pipeline._prepare.parse
     assert isinstance(parser, CountingParser)
     return parser.files
 
@@ -389,7 +389,7 @@ def test_embedding_anew_keeps_findings_masks_and_quarantine(tmp_path: Path, docs
 def test_without_an_inspector_everything_comes_in(tmp_path: Path, docs: Path) -> None:
     with opened(tmp_path / "index") as made:
         plain = Pipeline(
-            made.index, find=find, parse=CountingParser(), chunker=made._make_chunker, max_bytes=100_000
+            made.index, find=find, parse=CountingParser(), chunker=made._prepare.make_chunker, max_bytes=100_000
         )  # fmt: skip
         assert set(outcomes(plain.add([docs])).values()) == {("added", None)}
 

@@ -49,15 +49,28 @@ export const documents = {
   get: (id) => json(at("documents", id)),
   file: (id) => `${at("documents", id)}/file`,
   remove: (id) => request(at("documents", id), { method: "DELETE" }),
+  /** Resolves to a job once the file is on the service's disk: it is taken in when its turn comes. */
   upload(file) {
     const form = new FormData();
     form.append("file", file, file.name);
-    return json("v1/documents", { method: "POST", body: form });
+    return json("v1/documents", { method: "POST", body: form, headers: { Prefer: "respond-async" } });
   },
   /** The characters [start, end) of the document. `Response.text()` would drop a byte order mark and shift offsets. */
   async text(id, start, end, signal) {
     const response = await request(`${at("documents", id)}/text?start=${start}&end=${end}`, { signal });
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await response.arrayBuffer());
+  },
+};
+
+export const jobs = {
+  cancel: (id) => request(at("jobs", id), { method: "DELETE" }),
+  /** Yields the job each time that it has changed; the last one is over. */
+  async *follow(id) {
+    const response = await request(`${at("jobs", id)}/events`);
+    for await (const { name, data } of readEvents(response.body)) {
+      if (name === "error") throw new Problem(data);
+      yield data;
+    }
   },
 };
 

@@ -2,6 +2,7 @@
 
 import { documents } from "./api.js";
 import { byId, confirmDelete, count, el, icon, iconButton, toast } from "./dom.js";
+import { Uploads } from "./uploads.js";
 
 const SHOWN = 200;
 const FILTER_FROM = 12;
@@ -13,11 +14,10 @@ export class Documents {
     this.list = byId("documents-list");
     this.filter = byId("documents-filter");
     this.note = byId("documents-note");
-    this.uploads = byId("uploads");
+    this.uploads = new Uploads(byId("uploads"), () => this.refresh());
     this.onchange = onchange;
     this.onopen = onopen;
     this.items = [];
-    this.queue = Promise.resolve();
     byId("documents-open").addEventListener("click", () => this.show());
     byId("documents-close").addEventListener("click", () => this.dialog.close());
     byId("upload").addEventListener("click", () => byId("files").click());
@@ -30,7 +30,7 @@ export class Documents {
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close();
     });
-    this.dialog.addEventListener("close", () => this.uploads.querySelectorAll(".settled").forEach((row) => row.remove()));
+    this.dialog.addEventListener("close", () => this.uploads.clear());
     this.acceptDrops();
   }
 
@@ -94,32 +94,10 @@ export class Documents {
     byId("documents-close").focus();
   }
 
-  /** Add files one after the other: the index has one writer. */
   add(files) {
     if (!files.length) return;
     this.show();
-    const rows = files.map((file) => {
-      const state = el("span", { class: "upload-state" }, "Waiting");
-      const row = el("li", { class: "upload" }, icon("file"), el("span", { class: "upload-name", dir: "auto" }, file.name), state);
-      this.uploads.append(row);
-      return { file, row, state };
-    });
-    for (const entry of rows) this.queue = this.queue.then(() => this.upload(entry));
-    this.queue = this.queue.then(() => this.refresh());
-  }
-
-  async upload({ file, row, state }) {
-    state.replaceChildren(el("span", { class: "pulse", "aria-hidden": "true" }), "Reading…");
-    let outcome;
-    try {
-      if (file.isFolder) throw new Error("a folder can't be added here; choose the files in it");
-      outcome = outcomeOf(await documents.upload(file));
-    } catch (problem) {
-      outcome = { kind: "failed", words: `Failed: ${problem.message}` };
-    }
-    row.classList.add("settled", outcome.kind);
-    row.firstChild.replaceWith(icon(outcome.kind === "failed" ? "alert" : "check"));
-    state.textContent = outcome.words;
+    this.uploads.add(files);
   }
 
   acceptDrops() {
@@ -141,14 +119,6 @@ export class Documents {
       this.add(filesOf(event.dataTransfer));
     });
   }
-}
-
-function outcomeOf(entry) {
-  const passages = count(entry.chunks ?? 0, "passage");
-  const words = { added: `Added, ${passages}`, replaced: `Replaced, ${passages}`, unchanged: "Unchanged: it is already here" }[entry.status];
-  if (words) return { kind: "done", words };
-  if (entry.job_id) return { kind: "done", words: "Taken; it is listed once it has been read" };
-  return { kind: "failed", words: `${entry.status === "quarantined" ? "Set aside" : "Failed"}: ${entry.reason ?? "no reason given"}` };
 }
 
 /** The dropped files; a folder comes as an entry that says so, since its bytes can't be sent. */

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -18,7 +18,8 @@ from starlette.testclient import TestClient
 
 from ingest.build import open_pipeline
 from ingest.errors import DocumentNotFound, SourceError
-from ingest.types import Chunk, DocumentInfo, Hit, LedgerEntry, Mode
+from ingest.pipeline import ProgressCallback
+from ingest.types import Chunk, DocumentInfo, Hit, LedgerEntry, Mode, Progress
 from rag_bot.api.app import create_app
 from rag_bot.api.serve import Server, listen
 from rag_bot.build import build_bot
@@ -116,6 +117,7 @@ class ToyBot:
         self.closed = False
         self.working = threading.Event()
         self.stopped = threading.Event()
+        self.go_on = threading.Event()
         self.turns: list[Turn] = []
         self.spent: dict[str, Usage] = {}
         self.everyone = Readers().everyone()
@@ -182,9 +184,16 @@ class ToyBot:
     async def original(self, document_id: str) -> Path:
         return self.index.original(document_id)
 
-    async def upload(self, name: str, data: bytes) -> LedgerEntry:
+    async def upload(
+        self, name: str, data: bytes | Callable[[], bytes], progress: ProgressCallback | None = None
+    ) -> LedgerEntry:
+        data = data if isinstance(data, bytes) else data()
         if self.failures:
             raise self.failures.pop(0)
+        while b"slow" in data and not self.go_on.is_set():
+            await asyncio.sleep(0.02)
+            if progress:
+                progress(Progress(0, 1, 3, None, name, (), 7))
         if not data:
             return LedgerEntry(name, None, "failed", "The file is empty.")
         known = name in {info.source for info in self.index.documents()}

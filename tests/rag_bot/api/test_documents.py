@@ -84,18 +84,20 @@ def test_a_file_over_the_limit_is_413(settings: Settings, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "retry"),
-    [
-        (IndexBusy("Another process writes.", "Wait."), 503, True),
-        (IndexReadOnly("It can't be written to."), 403, False),
-        (StorageFull("The disk is full.", "Make room."), 507, False),
-    ],
+    ("error", "status"),
+    [(IndexReadOnly("It can't be written to."), 403), (StorageFull("The disk is full.", "Make room."), 507)],
 )
-def test_what_the_index_says_is_a_problem(client: TestClient, bot: ToyBot, error: Exception, status: int, retry: bool) -> None:
+def test_what_the_index_says_is_a_problem(client: TestClient, bot: ToyBot, error: Exception, status: int) -> None:
     bot.failures.append(error)
     response = client.post("/v1/documents", files={"file": ("new.txt", b"Words.")})
-    assert (response.status_code, "retry-after" in response.headers) == (status, retry)
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
     assert str(error) in response.json()["detail"]
+
+
+def test_an_upload_waits_for_an_index_that_is_busy(client: TestClient, bot: ToyBot) -> None:
+    bot.failures.append(IndexBusy("Another process writes.", "Wait."))
+    response = client.post("/v1/documents", files={"file": ("new.txt", b"Words.")})
+    assert (response.status_code, response.json()["status"]) == (201, "added")
 
 
 def test_the_list_and_one_document(client: TestClient) -> None:

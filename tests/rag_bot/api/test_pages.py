@@ -102,6 +102,7 @@ def test_the_description_has_every_route_of_the_contract(client: TestClient) -> 
         ("get", "/v1/models/{model}"), ("post", "/v1/documents"), ("get", "/v1/documents"),
         ("get", "/v1/documents/{document_id}"), ("get", "/v1/documents/{document_id}/text"),
         ("get", "/v1/documents/{document_id}/file"), ("delete", "/v1/documents/{document_id}"),
+        ("get", "/v1/jobs/{job_id}"), ("get", "/v1/jobs/{job_id}/events"), ("delete", "/v1/jobs/{job_id}"),
         ("get", "/v1/conversations"), ("get", "/v1/conversations/{conversation_id}"),
         ("patch", "/v1/conversations/{conversation_id}"), ("delete", "/v1/conversations/{conversation_id}"),
         ("post", "/v1/feedback"), ("get", "/health/live"), ("get", "/health/ready"), ("get", "/metrics"),

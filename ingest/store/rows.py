@@ -1,0 +1,68 @@
+"""How things stand in the store's rows: what is packed into a column, and what is read from one."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import numpy as np
+
+from ingest.embedder import Vectors
+from ingest.inspect import Finding
+from ingest.types import Block, Chunk, DocumentInfo, Quarantined, QuarantineState
+
+PIECE = 65_536  # characters; a text is kept in pieces, so that a passage of a huge document is read without the rest
+SCALE = 127.0  # sentences' vectors only order sentences: a byte a number will do
+INFO = "id, source, title, media_type, chunks, characters, sha256, added_at"
+STANDING = "source, state, reason, at, run, chunks_done, chunks_total"
+HELD = "source, document_id, sha256, reason, findings, state, at"
+
+
+def sentence_bytes(vectors: Vectors) -> bytes:
+    return np.round(vectors * SCALE).astype(np.int8).tobytes()
+
+
+def place(chunk: Chunk) -> str:
+    return json.dumps([chunk.heading, chunk.pages, chunk.header], ensure_ascii=False, separators=(",", ":"))
+
+
+def info_of(row: Sequence[Any]) -> DocumentInfo:
+    return replace(DocumentInfo(*row[:-1]), masked=bool(row[-1]))
+
+
+def quarantined_of(row: Sequence[Any]) -> Quarantined:
+    source, document_id, sha256, reason, findings, state, at = row
+    if state not in get_args(QuarantineState):
+        raise ValueError(f"{state!r} is no state of the quarantine")
+    return Quarantined(source, document_id, sha256, reason, read_findings(findings), state, at)
+
+
+def pack_findings(findings: Iterable[Finding]) -> str:
+    rows = [[f.group, f.kind, f.start, f.end, round(f.score, 3), f.note] for f in findings]
+    return json.dumps(sorted(rows), ensure_ascii=False, separators=(",", ":")) if rows else ""
+
+
+def read_findings(packed: str) -> tuple[Finding, ...]:
+    rows = json.loads(packed) if packed else []
+    return tuple(sorted((Finding(*row) for row in rows), key=lambda f: (f.start, f.end)))
+
+
+def packed(blocks: Sequence[Block]) -> bytes:
+    rows = [[b.kind, b.start, b.end, b.page, b.heading, b.header] for b in blocks]
+    return zlib.compress(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+
+
+def unpacked(data: bytes) -> tuple[Block, ...]:
+    rows = json.loads(zlib.decompress(data))
+    return tuple(
+        Block(kind, start, end, page, tuple(heading), (header[0], header[1]) if header else None)
+        for kind, start, end, page, heading, header in rows
+    )
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
