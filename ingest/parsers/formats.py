@@ -28,6 +28,7 @@ class Format:
     mimetype: bytes = b""
 
 
+_ODF = b"application/vnd.oasis.opendocument."
 FORMATS = (
     Format("text", "a text file", "text:parse_text", ("", ".txt", ".text", ".log")),
     Format("markdown", "a Markdown file", "markdown:parse_markdown", (".md", ".markdown")),
@@ -35,6 +36,18 @@ FORMATS = (
     Format("csv", "a CSV file", "csv:parse_csv", (".csv", ".tsv")),
     Format("pdf", "a PDF", "pdf:parse_pdf", (".pdf",), proves=True),
     Format("docx", "a Word document", "docx:parse_docx", (".docx",), proves=True, part="word/document"),
+    Format("xlsx", "an Excel workbook", "xlsx:parse_xlsx", (".xlsx", ".xlsm"), proves=True, part="xl/workbook.xml"),
+    Format(
+        "pptx",
+        "a PowerPoint presentation",
+        "pptx:parse_pptx",
+        (".pptx", ".pptm", ".ppsx"),
+        proves=True,
+        part="ppt/presentation",
+    ),
+    Format("odt", "an OpenDocument text", "odf:parse_odf", (".odt",), proves=True, mimetype=_ODF + b"text"),
+    Format("ods", "an OpenDocument sheet", "odf:parse_odf", (".ods",), proves=True, mimetype=_ODF + b"spreadsheet"),
+    Format("odp", "an OpenDocument presentation", "odf:parse_odf", (".odp",), proves=True, mimetype=_ODF + b"presentation"),
 )
 BY_KIND = {one.kind: one for one in FORMATS}
 BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
