@@ -28,7 +28,7 @@ def parse_csv(data: bytes, name: str) -> Parsed:
         text = text[declared.end() :]
     delimiter = declared[1] if declared and declared[1] != '"' else _delimiter(text)
     rows = [row for row in _rows(text, delimiter) if any(cell.strip() for cell in row)]
-    builder.table(rows, header=_has_header(rows[:_SAMPLE_ROWS]))
+    builder.table(rows, header=has_header(rows[:_SAMPLE_ROWS]))
     return builder.build("", "text/csv", title_of(name))
 
 
@@ -54,7 +54,7 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=score)
 
 
-def _has_header(rows: list[list[str]]) -> bool:
+def has_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns: words that differ, no figures (years may head columns)."""
     if not rows:
         return False

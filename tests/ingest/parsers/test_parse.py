@@ -60,7 +60,7 @@ def test_content_decides_before_the_name(data: bytes, name: str, media_type: str
         (b"only words", "a.docx", BrokenDocument, "is not a Word document although its name ends in .docx"),
         (zipped("a.txt"), "a.docx", BrokenDocument, "is not a Word document although its name ends in .docx"),
         (zipped("a.txt"), "a.zip", UnsupportedFormat, "is a zip archive"),
-        (zipped("[Content_Types].xml", "xl/workbook.xml"), "a.xlsx", UnsupportedFormat, "Office file other than a Word"),
+        (zipped("[Content_Types].xml", "xl/workbook.xml"), "a.xlsx", UnsupportedFormat, "is an Office file of a kind"),
         (zipped("a.txt")[:-30], "a.docx", BrokenDocument, "cut short or damaged"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "a.txt", UnsupportedFormat, "is a PNG picture"),
         (bytes(range(256)) * 4, "a.txt", BrokenDocument, "looks like a binary file, not text"),
