@@ -10,6 +10,8 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ingest.parsers import SUPPORTED
+
 _SUFFIX = re.compile(r"\.[^.]*$")
 _NUMBER = re.compile(rb"\d+")
 _INTERESTING = (b"0", b"-1", b"255", b"65536", b"2147483648", b"4294967295", b"99999999999999999999")
@@ -25,12 +27,13 @@ class Mutation:
 
 
 def mutate(files: Mapping[str, bytes], number: int, seed: str = "1") -> Mutation:
-    """The mutation of this number; each kind of file (by suffix) comes as often as any other."""
+    """The mutation of this number. Each kind of file (by suffix) comes as often as any other; three in four can be read."""
     chance = random.Random(f"{seed}/{number}")
     by_suffix: dict[str, list[str]] = {}
     for name in sorted(files):
         by_suffix.setdefault(suffix_of(name), []).append(name)
-    name = chance.choice(by_suffix[chance.choice(sorted(by_suffix))])
+    read = [suffix for suffix in sorted(by_suffix) if suffix in SUPPORTED]
+    name = chance.choice(by_suffix[chance.choice(read if read and chance.random() < 0.75 else sorted(by_suffix))])
     data = files[name]
     other = files[chance.choice(sorted(files))]
     if data.startswith(b"PK\x03\x04") and chance.random() < 0.6:

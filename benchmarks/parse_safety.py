@@ -27,7 +27,7 @@ from ingest.parsers.pool import ParserPool
 MUTATIONS = 2_000
 SECONDS, MEMORY_MB = 30, 1024
 _GRACE = 10.0  # seconds beyond the limit, on a machine that does other things, until it counts as a hang
-_DETAILS = re.compile(r"['\"(].*|\d[\d,.]*(?: [KMG]?B)?")
+_DETAILS = re.compile(r"(?<=\s)['\"(].*|\d[\d,.]*(?: [KMG]?B)?|(?<=ends in )\S+|; what can be: .*")
 _LARGEST = 20_000_000  # bytes; larger files are read as they are, but not mutated
 
 

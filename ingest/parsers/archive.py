@@ -113,13 +113,16 @@ def clean_name(name: str) -> str:
 
 def too_many(limit: int) -> TooLarge:
     """The refusal of an archive with more entries than `limit`."""
-    return TooLarge(f"holds more than {limit:,} files", hint="Unpack it and add the files, or raise RAG_BOT_ARCHIVE_FILES.")
+    return TooLarge(
+        f"holds more files than the {limit:,} that may be unpacked",
+        hint="Unpack it and add the files, or raise RAG_BOT_ARCHIVE_FILES.",
+    )
 
 
 def too_big(size: int, limit: int) -> TooLarge:
     """The refusal of an archive that unpacks to `size` bytes or more."""
     return TooLarge(
-        f"unpacks to {size / _MIB:,.0f} MB or more, and {limit / _MIB:,.0f} MB are allowed",
+        f"unpacks to {size / _MIB:,.0f} MB or more, and {limit / _MIB:,.0f} MB may be unpacked",
         hint="Unpack it and add the files, or raise RAG_BOT_ARCHIVE_BYTES.",
     )
 

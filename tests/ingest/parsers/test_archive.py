@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zipfile
 
 import pytest
@@ -15,6 +16,7 @@ from ingest.types import Member
 from tests.ingest.parsers.archives import encrypted, make_tar, make_zip, overlapping_zip
 
 MIB = 1024 * 1024
+BOMB = "may be a bomb"
 
 
 def members(
@@ -45,6 +47,10 @@ def test_members_of_a_tar_archive(packing: str, name: str) -> None:
 
 def test_a_file_that_is_packed_alone() -> None:
     assert members(gzip.compress(b"One."), "notes.txt.gz") == [Member("notes.txt", b"One.")]
+    (bomb,) = members(gzip.compress(bytes(80 * MIB)), "notes.txt.gz")
+    assert bomb.data is None and "more than the 10.0 MB that are allowed" in bomb.error
+    with pytest.raises(TooLarge, match=BOMB):
+        members(gzip.compress(bytes(80 * MIB)), "notes.txt.gz", most=90 * MIB)
 
 
 def test_many_members_come_in_several_answers() -> None:
@@ -71,36 +77,34 @@ def test_names_are_labels_below_the_archive(name: str, cleaned: str) -> None:
 
 def test_names_in_encodings() -> None:
     stored = make_zip({"grün.txt": b"a"})
-    without = stored.replace(b"\x00\x08", b"\x00\x00", 1)
     assert [member.name for member in members(stored)] == ["grün.txt"]
     flags = bytearray(stored)
     for magic, at in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
         flags[stored.find(magic) + at] = 0  # without the bit that says UTF-8, which many programs leave out
     assert [member.name for member in members(bytes(flags))] == ["grün.txt"]
-    assert without
 
 
 def test_links_and_what_systems_leave_behind_are_passed_over() -> None:
-    link = zipfile.ZipInfo("link.txt")
-    link.external_attr = 0o120777 << 16
     data = make_zip(
         [("a.txt", b"A."), ("__MACOSX/a.txt", b"x"), (".hidden/a.txt", b"x"), ("~$a.docx", b"x"), ("d/Thumbs.db", b"x")]
     )
     assert [member.name for member in members(data)] == ["a.txt"]
-
-
-BOMB = "may be a bomb"
+    stream = io.BytesIO(data)
+    with zipfile.ZipFile(stream, "a") as archive:
+        link = zipfile.ZipInfo("link.txt")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    assert [member.name for member in members(stream.getvalue())] == ["a.txt"]
 
 
 @pytest.mark.parametrize(
     ("data", "name", "error", "reason"),
     [
         (overlapping_zip(), "a.zip", BrokenDocument, "entries that overlap"),
-        (gzip.compress(bytes(80 * MIB)), "a.txt.gz", TooLarge, BOMB),
         (make_tar([("a.txt", bytes(40 * MIB))], "xz"), "a.tar.xz", TooLarge, BOMB),
         (make_tar([("a.txt", bytes(40 * MIB))], "bz2"), "a.tar.bz2", TooLarge, BOMB),
-        (make_zip([(f"{n}", b"") for n in range(60)]), "a.zip", TooLarge, "holds more than 50 files"),
-        (make_tar([(f"{n}", b"") for n in range(60)]), "a.tgz", TooLarge, "holds more than 50 files"),
+        (make_zip([(f"{n}", b"") for n in range(60)]), "a.zip", TooLarge, "holds more files than the 50"),
+        (make_tar([(f"{n}", b"") for n in range(60)]), "a.tgz", TooLarge, "holds more files than the 50"),
         (make_zip([(f"{n}.txt", bytes(range(256)) * 40_000) for n in range(7)]), "a.zip", TooLarge, "unpacks to 68 MB or more"),
         (make_tar([("a.bin", bytes(range(256)) * 280_000)], ""), "a.tar", TooLarge, "unpacks to 68 MB or more"),
         (encrypted(make_zip({"a.txt": b"A."})), "a.zip", Encrypted, "needs a password"),
@@ -113,7 +117,7 @@ BOMB = "may be a bomb"
         (make_zip({"a.txt": b"A."}), "a.pdf", BrokenDocument, "is not a PDF although its name ends in .pdf"),
         (make_zip({"a.txt": b"A."}), "a.txt", UnsupportedFormat, "is a zip archive although its name ends in .txt"),
     ],
-    ids=range(17),
+    ids=range(16),
 )
 def test_a_refusal_says_why(data: bytes, name: str, error: type[DocumentError], reason: str) -> None:
     with pytest.raises(error, match=reason):
