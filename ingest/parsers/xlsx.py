@@ -37,7 +37,7 @@ def parse_xlsx(data: bytes, name: str) -> Parsed:
             else:
                 held = " ".join(text for row in sorted(read.cells) for _, text in sorted(read.cells[row].items()))
                 builder.beside("hidden sheet", f"{sheet} {held}")
-    return builder.build(title, MEDIA_TYPE, title_of(name))
+    return builder.build(title or title_of(name), MEDIA_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
