@@ -129,7 +129,6 @@ class _Reader:
 
     def _cells(self, table: Any, sheet: Sheet) -> None:
         hidden = _hidden_columns(table)
-        beside: dict[int, list[str]] = {}
         row_number = 1
         for row in table.iter("{*}table-row"):
             times = _times(row, "number-rows-repeated")
@@ -147,7 +146,7 @@ class _Reader:
                     if unseen:
                         gone.append(text)
                     elif at in hidden:
-                        beside.setdefault(at, []).append(text)
+                        sheet.hide(at, text)
                     else:
                         for below in range(min(times, _MOST_REPEATED)):
                             sheet.put(row_number + below, at, text)
@@ -155,10 +154,8 @@ class _Reader:
                 if across > 1 or down > 1:
                     sheet.merged.append((row_number, column, row_number + down - 1, column + across - 1))
                 column += repeated
-            if gone:
-                sheet.hidden.append(("hidden row", " ".join(gone)))
+            sheet.hide_row(row_number, gone)
             row_number += times
-        sheet.hidden += [("hidden column", " ".join(texts)) for _, texts in sorted(beside.items())]
 
     def _cell(self, cell: Any) -> str:
         return "\n".join(text for p in cell.iterfind("{*}p") if (text := self._text(p)).strip())

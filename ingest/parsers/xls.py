@@ -22,15 +22,14 @@ def parse_xls(data: bytes, name: str) -> Parsed:
     builder = TextBuilder()
     try:
         book = xlrd.open_workbook(file_contents=data, formatting_info=True, logfile=io.StringIO())
-    except xlrd.XLRDError as error:
+    except (xlrd.XLRDError, xlrd.compdoc.CompDocError) as error:
         if "encrypted" in str(error).lower():
             raise Encrypted("needs a password") from error
         raise BrokenDocument(f"is a broken Excel workbook ({' '.join(str(error).split())[:200]})") from error
     for held in book.sheets():
         sheet = _read(book, held)
         if held.visibility:
-            texts = " ".join(text for row in sorted(sheet.cells) for _, text in sorted(sheet.cells[row].items()))
-            builder.beside("hidden sheet", f"{held.name} {texts}")
+            builder.beside("hidden sheet", f"{held.name} {sheet.words}")
         else:
             add_sheet(builder, sheet)
     return builder.build(title_of(name), MEDIA_TYPE)
@@ -39,7 +38,6 @@ def parse_xls(data: bytes, name: str) -> Parsed:
 def _read(book: Any, held: Any) -> Sheet:
     sheet = Sheet(held.name)
     sheet.merged = [(top + 1, left + 1, bottom, right) for top, bottom, left, right in held.merged_cells]
-    beside: dict[int, list[str]] = {}
     for row in range(held.nrows):
         gone = []
         for column in range(held.row_len(row)):
@@ -50,14 +48,12 @@ def _read(book: Any, held: Any) -> Sheet:
             if row in held.rowinfo_map and held.rowinfo_map[row].hidden:
                 gone.append(text)
             elif info is not None and info.hidden:
-                beside.setdefault(column, []).append(text)
+                sheet.hide(column + 1, text)
             elif not seen:
                 sheet.hidden.append(("not displayed", text))
             else:
                 sheet.put(row + 1, column + 1, text)
-        if gone:
-            sheet.hidden.append(("hidden row", " ".join(gone)))
-    sheet.hidden += [("hidden column", " ".join(texts)) for _, texts in sorted(beside.items())]
+        sheet.hide_row(row + 1, gone)
     sheet.hidden += [("comment", note.text) for _, note in sorted(held.cell_note_map.items())]
     return sheet
 
