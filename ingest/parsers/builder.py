@@ -149,12 +149,15 @@ class TextBuilder:
         self._path = (*self._path, words)
         self._first_heading = self._first_heading or (level, words)
 
-    def text(self, text: str, number: int | None = None) -> None:
-        """A paragraph, a list item or a piece of code; its line breaks stay. `number` is that of its first line."""
+    def text(self, text: str, number: int | Sequence[int] | None = None) -> None:
+        """A paragraph, a list item or a piece of code; its line breaks stay.
+
+        `number` is that of its first line, where the others follow it, or those of all its lines.
+        """
         lines = self.cleaned(text).rstrip()
         kept = lines.lstrip("\n")
-        if number is None:
-            self._block("text", kept)
+        if not isinstance(number, int):
+            self._block("text", kept, numbers=number or ())
         else:
             first = number + len(lines) - len(kept)
             self._block("text", kept, numbers=range(first, first + kept.count("\n") + 1))

@@ -54,6 +54,11 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=score)
 
 
+def is_figure(cell: str) -> bool:
+    """Whether a cell holds a number or a date, and no name."""
+    return bool(_NUMBER.match(cell) or _DATE.match(cell))
+
+
 def has_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns: words that differ, no figures (years may head columns)."""
     if not rows:
@@ -62,5 +67,5 @@ def has_header(rows: list[list[str]]) -> bool:
     named = [cell for cell in first if cell]
     if len(set(named)) < len(named):
         return False
-    figures = [cell for cell in named if _NUMBER.match(cell) or _DATE.match(cell)]
+    figures = [cell for cell in named if is_figure(cell)]
     return not figures or (len(figures) < len(named) and all(_YEAR.match(cell) for cell in figures))

@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import dataclass
 
 from ingest.errors import BrokenDocument, Encrypted, UnsupportedFormat
+from ingest.parsers.code import LANGUAGES
 from ingest.parsers.names import suffix_of
 
 
@@ -36,7 +37,19 @@ FORMATS = (
     Format("markdown", "a Markdown file", "markdown:parse_markdown", (".md", ".markdown")),
     Format("html", "a web page", "html:parse_html", (".html", ".htm", ".xhtml")),
     Format("csv", "a CSV file", "csv:parse_csv", (".csv", ".tsv")),
+    Format("rst", "a reStructuredText file", "rst:parse_rst", (".rst", ".rest")),
+    Format("asciidoc", "an AsciiDoc file", "asciidoc:parse_asciidoc", (".adoc", ".asciidoc", ".asc")),
+    Format("latex", "a LaTeX file", "latex:parse_latex", (".tex", ".latex", ".ltx")),
+    Format("code", "source code", "code:parse_code", tuple(LANGUAGES)),
+    Format("json", "a JSON file", "data:parse_json", (".json", ".geojson")),
+    Format("jsonl", "a file of JSON lines", "data:parse_jsonl", (".jsonl", ".ndjson")),
+    Format("yaml", "a YAML file", "data:parse_yaml", (".yaml", ".yml")),
+    Format("xml", "an XML file", "markup:parse_xml", (".xml", ".rss", ".atom")),
+    Format("notebook", "a Jupyter notebook", "notebook:parse_notebook", (".ipynb",)),
+    Format("subtitles", "a file of subtitles", "subtitles:parse_subtitles", (".vtt", ".srt")),
     Format("pdf", "a PDF", "pdf:parse_pdf", (".pdf",), proves=True),
+    Format("rtf", "a rich text (RTF) file", "rtf:parse_rtf", (".rtf",), proves=True),
+    Format("xls", "an Excel workbook of before 2007", "xls:parse_xls", (".xls",), proves=True),
     Format("docx", "a Word document", "docx:parse_docx", (".docx",), proves=True, part="word/document"),
     Format("xlsx", "an Excel workbook", "xlsx:parse_xlsx", (".xlsx", ".xlsm"), proves=True, part="xl/workbook.xml"),
     Format(
@@ -62,6 +75,7 @@ FORMATS = (
         proves=True,
         holds="archive:unpack_tar",
     ),
+    Format("epub", "an e-book (EPUB)", "epub:parse_epub", (".epub",), proves=True, mimetype=b"application/epub+zip"),
 )
 BY_KIND = {one.kind: one for one in FORMATS}
 BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
@@ -69,12 +83,12 @@ SUPPORTED = tuple(suffix for suffix in BY_SUFFIX if suffix)
 
 _MAGIC = (  # what begins like this is certainly a format of ours
     (b"%PDF-", "pdf"),
+    (b"{\\rtf", "rtf"),
 )
 _FOREIGN = (  # what begins like this is certainly none of ours
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
-    (b"{\\rtf", "a rich text (RTF) file"),
     (b"\x7fELF", "a program"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
@@ -84,6 +98,7 @@ _OUTLOOK = "__properties_version1.0".encode("utf-16-le")
 _EMPTY_ZIP, _BZIP2 = b"PK\x05\x06", re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
 _ARCHIVE_SUFFIXES = (".zip", "")
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_OLE_STREAMS = ("Workbook", "Book", "WordDocument", "PowerPoint Document")
 _HTML = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?"
     rb"(?:<!--(?:[^-]|-(?!->)){0,2000}-->\s*)*<(?:!doctype\s+html|html)[\s>]",
@@ -157,4 +172,9 @@ def _ole(data: bytes) -> Format:
         raise Encrypted("needs a password")
     if _OUTLOOK in data:
         return BY_KIND["msg"]
-    raise UnsupportedFormat("is in Office's old format (before 2007), which can't be read", hint="Save it as .docx or .pdf.")
+    streams = {name for name in _OLE_STREAMS if name.encode("utf-16-le") + b"\0\0" in data}
+    if streams and streams <= {"Workbook", "Book"}:  # a document may hold a workbook
+        return BY_KIND["xls"]
+    raise UnsupportedFormat(
+        "is in Office's old format (before 2007), which can't be read", hint="Save it as .docx, .pptx or .pdf."
+    )

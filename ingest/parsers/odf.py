@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ingest.parsers.zipped import opened
 from ingest.types import Parsed
 
 _TYPE = "application/vnd.oasis.opendocument."
+_WHITE = re.compile(r"[ \t\r\n]+")
 _MOST_REPEATED = 1000  # cells or rows: a sheet says of its empty rest that it repeats a million times
 _SKIPPED = frozenset("tracked-changes annotation annotation-end tracked-change forms variable-decls sequence-decls".split())
 _DEEPEST_STYLE = 12
@@ -54,7 +56,8 @@ def parse_odf(data: bytes, name: str) -> Parsed:
             reader.slides(part)
         else:
             reader.read(part)
-    return reader.builder.build(title or "", kind or f"{_TYPE}text", title_of(name))
+    named = title or (title_of(name) if kind == f"{_TYPE}spreadsheet" else "")  # the first sheet's name is no title
+    return reader.builder.build(named, kind or f"{_TYPE}text", title_of(name))
 
 
 class _Reader:
@@ -126,7 +129,6 @@ class _Reader:
 
     def _cells(self, table: Any, sheet: Sheet) -> None:
         hidden = _hidden_columns(table)
-        beside: dict[int, list[str]] = {}
         row_number = 1
         for row in table.iter("{*}table-row"):
             times = _times(row, "number-rows-repeated")
@@ -144,7 +146,7 @@ class _Reader:
                     if unseen:
                         gone.append(text)
                     elif at in hidden:
-                        beside.setdefault(at, []).append(text)
+                        sheet.hide(at, text)
                     else:
                         for below in range(min(times, _MOST_REPEATED)):
                             sheet.put(row_number + below, at, text)
@@ -152,10 +154,8 @@ class _Reader:
                 if across > 1 or down > 1:
                     sheet.merged.append((row_number, column, row_number + down - 1, column + across - 1))
                 column += repeated
-            if gone:
-                sheet.hidden.append(("hidden row", " ".join(gone)))
+            sheet.hide_row(row_number, gone)
             row_number += times
-        sheet.hidden += [("hidden column", " ".join(texts)) for _, texts in sorted(beside.items())]
 
     def _cell(self, cell: Any) -> str:
         return "\n".join(text for p in cell.iterfind("{*}p") if (text := self._text(p)).strip())
@@ -270,7 +270,7 @@ class _Reader:
 
 def _veiled(text: str, look: _Look) -> str:
     """A piece of text as XML has it, its white space as one blank, marked where it can't be seen."""
-    text = " ".join(text.replace("\n", " ").replace("\t", " ").split(" ")) if "  " not in text else " ".join(text.split())
+    text = _WHITE.sub(" ", text)
     if not text.strip():
         return text
     if look.gone:

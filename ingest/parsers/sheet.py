@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ingest.parsers.builder import TextBuilder, unmarked
-from ingest.parsers.csv import has_header
+from ingest.parsers.csv import has_header, is_figure
 
 _SAMPLE_ROWS = 200
+_WIDEST_GAP = 100_000  # rows that a filter may hide between two that it shows
 _MOST_TITLES = 3  # lines above a table that belong to it, each in one cell
 Cells = dict[int, dict[int, str]]
 """Row (from 1) -> column (from 1) -> what is shown there."""
@@ -19,17 +20,35 @@ Area = tuple[int, int, int, int]
 
 @dataclass(slots=True)
 class Sheet:
-    """What a sheet shows: its cells and which of them are merged. `hidden` is what it holds and does not show."""
+    """What a sheet shows: its cells and which of them are merged. `hidden` is what it holds and does not show; a row or column
+    that is hidden (`gone_rows`, `gone_columns`) is no gap between those around it."""
 
     name: str
     cells: Cells = field(default_factory=dict)
     merged: list[Area] = field(default_factory=list)
     hidden: list[tuple[str, str]] = field(default_factory=list)
+    gone_rows: set[int] = field(default_factory=set)
+    gone_columns: dict[int, list[str]] = field(default_factory=dict)
 
     def put(self, row: int, column: int, text: str) -> None:
         """Show `text` in a cell."""
         if text.strip():
             self.cells.setdefault(row, {})[column] = text
+
+    def hide_row(self, row: int, texts: Sequence[str]) -> None:
+        """Note what a hidden row holds."""
+        if texts:
+            self.gone_rows.add(row)
+            self.hidden.append(("hidden row", " ".join(texts)))
+
+    def hide(self, column: int, text: str) -> None:
+        """Note what a cell of a hidden column holds."""
+        self.gone_columns.setdefault(column, []).append(text)
+
+    @property
+    def words(self) -> str:
+        """All that it shows, in reading order."""
+        return " ".join(text for row in sorted(self.cells) for _, text in sorted(self.cells[row].items()))
 
 
 def add_sheet(builder: TextBuilder, sheet: Sheet) -> None:
@@ -37,9 +56,10 @@ def add_sheet(builder: TextBuilder, sheet: Sheet) -> None:
     builder.place, builder.unit = f"Sheet '{sheet.name}'", "A:A"
     builder.heading(1, sheet.name)
     wide = _spread(sheet)
-    for area in _areas(sheet.cells):
+    for area in _areas(sheet):
         _add_area(builder, sheet.cells, area, wide)
-    for kind, text in sheet.hidden:
+    columns = [("hidden column", " ".join(texts)) for _, texts in sorted(sheet.gone_columns.items())]
+    for kind, text in [*sheet.hidden, *columns]:
         builder.beside(kind, text)
     builder.place = builder.unit = ""
 
@@ -69,16 +89,16 @@ def _spread(sheet: Sheet) -> dict[int, list[tuple[int, int]]]:
     return wide
 
 
-def _areas(cells: Cells) -> Iterator[Area]:
+def _areas(sheet: Sheet) -> Iterator[Area]:
     """The parts of a sheet that empty rows part from one another, in reading order; so do empty columns between tables."""
-    rows = sorted(row for row, held in cells.items() if held)
-    for top, bottom in _runs(rows):
-        columns = sorted({column for row in range(top, bottom + 1) for column in cells[row]})
-        beside = list(_runs(columns))
+    cells = sheet.cells
+    for top, bottom in _runs(sorted(cells), sheet.gone_rows):
+        columns = sorted({column for row in range(top, bottom + 1) for column in cells.get(row, ())})
+        beside = list(_runs(columns, sheet.gone_columns))
         if len(beside) > 1 and all(_is_table(cells, top, left, bottom, right) for left, right in beside):
             for left, right in beside:
-                held = [row for row in range(top, bottom + 1) if _held(cells[row], left, right)]
-                for first, last in _runs(held):
+                held = [row for row in range(top, bottom + 1) if _held(cells.get(row, {}), left, right)]
+                for first, last in _runs(held, sheet.gone_rows):
                     yield first, left, last, right
         else:
             yield top, columns[0], bottom, columns[-1]
@@ -86,20 +106,22 @@ def _areas(cells: Cells) -> Iterator[Area]:
 
 def _is_table(cells: Cells, top: int, left: int, bottom: int, right: int) -> bool:
     """Whether a part of some rows is a table by itself: columns below names."""
-    held = [row for row in range(top, min(bottom, top + _SAMPLE_ROWS) + 1) if _held(cells[row], left, right)]
+    held = [row for row in range(top, min(bottom, top + _SAMPLE_ROWS) + 1) if _held(cells.get(row, {}), left, right)]
     if right == left or len(held) < 2:
         return False
     first = [cells[held[0]].get(column, "") for column in range(left, right + 1)]
     return all(first) and has_header([first])
 
 
-def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """(first, last) of each run of numbers that follow one another."""
+def _runs(numbers: Sequence[int], between: Container[int]) -> Iterator[tuple[int, int]]:
+    """(first, last) of each run of numbers that follow one another, but for those that lie `between`."""
     first = last = None
     for number in numbers:
         if first is None or last is None:
             first = number
-        elif number != last + 1:
+        elif (
+            not all(one in between for one in range(last + 1, min(number, last + _WIDEST_GAP))) or number - last >= _WIDEST_GAP
+        ):
             yield first, last
             first = number
         last = number
@@ -114,13 +136,13 @@ def _add_area(builder: TextBuilder, cells: Cells, area: Area, wide: Mapping[int,
         if top < bottom and right > left and len(_held(cells[top], left, right)) == 1 and left in cells[top]:
             builder.text(cells[top][left].replace("\n", " "), top)
             top += 1
-    columns = sorted({column for row in range(top, bottom + 1) for column in _held(cells[row], left, right)})
-    rows = [[cells[row].get(column, "") for column in columns] for row in range(top, bottom + 1)]
+    numbers = [row for row in range(top, bottom + 1) if row in cells]
+    columns = sorted({column for row in numbers for column in _held(cells[row], left, right)})
+    rows = [[cells[row].get(column, "") for column in columns] for row in numbers]
     if len(columns) < 2 or top == bottom:  # a line or a list
-        for number, row in enumerate(rows, top):
+        for number, row in zip(numbers, rows, strict=True):
             builder.text(" | ".join(text.replace("\n", " ") for text in row if text), number)
         return
-    numbers = list(range(top, bottom + 1))
     spans = [(bisect_left(columns, a), bisect_right(columns, b) - 1) for a, b in wide.get(top, ()) if left <= a and b <= right]
     heads = _two_lines(rows, spans)
     if heads:
@@ -144,4 +166,4 @@ def _two_lines(rows: Sequence[Sequence[str]], wide: Sequence[tuple[int, int]]) -
     for first, last in wide:
         above[first : last + 1] = [above[first]] * (last - first + 1)
     names = [" ".join(dict.fromkeys(text for text in (over, under) if text)) for over, under in zip(above, below, strict=True)]
-    return names if has_header([list(below)]) and has_header([names]) else []
+    return names if has_header([names]) and not any(map(is_figure, below)) else []

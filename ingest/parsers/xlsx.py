@@ -35,9 +35,8 @@ def parse_xlsx(data: bytes, name: str) -> Parsed:
             if visible:
                 add_sheet(builder, read)
             else:
-                held = " ".join(text for row in sorted(read.cells) for _, text in sorted(read.cells[row].items()))
-                builder.beside("hidden sheet", f"{sheet} {held}")
-    return builder.build(title, MEDIA_TYPE, title_of(name))
+                builder.beside("hidden sheet", f"{sheet} {read.words}")
+    return builder.build(title or title_of(name), MEDIA_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,6 @@ class _Book:
         # A table's style and a condition may colour cells: what looks white may not be.
         sure = b"conditionalFormatting" not in data and b"tablePart" not in data
         columns: list[tuple[int, int]] = []
-        beside: dict[int, list[str]] = {}
         reached = 0
         for element in stream_xml(data, "col", "row", "mergeCell"):
             tag = local(element)
@@ -100,22 +98,12 @@ class _Book:
             elif tag == "row":
                 reached = int(element.get("r") or reached + 1)
                 if reached <= _LAST_ROW:
-                    self._row(sheet, element, reached, columns, beside, sure=sure)
+                    self._row(sheet, element, reached, columns, sure=sure)
                 element.clear()
-        sheet.hidden += [("hidden column", " ".join(texts)) for _, texts in sorted(beside.items())]
         self._around(sheet, part)
         return sheet
 
-    def _row(
-        self,
-        sheet: Sheet,
-        row: Any,
-        number: int,
-        columns: Sequence[tuple[int, int]],
-        beside: dict[int, list[str]],
-        *,
-        sure: bool,
-    ) -> None:
+    def _row(self, sheet: Sheet, row: Any, number: int, columns: Sequence[tuple[int, int]], *, sure: bool) -> None:
         gone = []
         column = 0
         for cell in row:
@@ -127,13 +115,12 @@ class _Book:
             if row.get("hidden") in ("1", "true"):
                 gone.append(text)
             elif any(first <= column <= last for first, last in columns):
-                beside.setdefault(column, []).append(text)
+                sheet.hide(column, text)
             elif way == "not displayed":
                 sheet.hidden.append((way, text))
             else:
                 sheet.put(number, column, marked(text, way, sure=sure) if way else text)
-        if gone:
-            sheet.hidden.append(("hidden row", " ".join(gone)))
+        sheet.hide_row(number, gone)
 
     def _shown(self, cell: Any) -> tuple[str, str]:
         """What a cell shows, and the way in which it hides that."""
