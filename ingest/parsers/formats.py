@@ -122,7 +122,7 @@ def format_of(data: bytes, name: str) -> Format:
     if data.startswith((b"\x1f\x8b", b"\xfd7zXZ\0")) or _BZIP2.match(data) or data[257:262] == b"ustar":
         return BY_KIND["tar"]
     if data.startswith(_OLE):
-        return _ole(data)
+        return _ole(data, suffix)
     for magic, what in _FOREIGN:
         if data.startswith(magic):
             raise UnsupportedFormat(f"is {what}, which can't be read")
@@ -165,12 +165,12 @@ def _zipped(data: bytes, suffix: str) -> Format:
     raise UnsupportedFormat(f"is a zip archive although its name ends in {suffix}", hint="If it is one, rename it to .zip.")
 
 
-def _ole(data: bytes) -> Format:
+def _ole(data: bytes, suffix: str) -> Format:
     """Which of the formats in Office's old container it is."""
     # What Office encrypts, it wraps in its old container.
     if "EncryptedPackage".encode("utf-16-le") in data:
         raise Encrypted("needs a password")
-    if _OUTLOOK in data:
+    if suffix == ".msg" or _OUTLOOK in data:
         return BY_KIND["msg"]
     streams = {name for name in _OLE_STREAMS if name.encode("utf-16-le") + b"\0\0" in data}
     if streams and streams <= {"Workbook", "Book"}:  # a document may hold a workbook

@@ -55,7 +55,7 @@ def _letter(data: bytes) -> Letter:
         raise BrokenDocument("is a broken Outlook message: it is cut short or damaged") from error
     with container:
         if not container.exists(_PROPERTIES):
-            raise BrokenDocument("is not an Outlook message although its name ends in .msg")
+            raise BrokenDocument("is not an Outlook message: it has none of its properties")
         return _Reader(container).letter((), 32, 0)
 
 
