@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise, zip_longest
 
+from ingest.places import Place, within
 from ingest.sentences import split, units
 from ingest.types import Block, Chunk, Document, Span
 
@@ -54,8 +55,9 @@ class Chunker:
             context = sum(self._count(self._context(document, group[0].heading, header)))
             limit = max(1, min(self._limit, self._room - context))
             packs = _pack(list(self._units(document.text, group, limit)), limit)
+            places = [place for block in group for place in block.places]
             for packed in packs:
-                yield self._chunk(document.text, group[0], header, packed)
+                yield self._chunk(document.text, group[0], places, packed)
 
     def text_to_embed(self, document: Document, chunk: Chunk) -> str:
         """The chunk's text below its context: title, headings and the header of its table, cut to their share."""
@@ -116,7 +118,7 @@ class Chunker:
                 yield max(tokens, (end - start) / _LONGEST_TOKEN)
 
     @staticmethod
-    def _chunk(text: str, first: Block, header: Span | None, packed: Sequence[Unit]) -> Chunk:
+    def _chunk(text: str, first: Block, places: Sequence[Place], packed: Sequence[Unit]) -> Chunk:
         start, end = packed[0].start, packed[-1].end
         breaks = [
             (after.start, after.page)
@@ -130,8 +132,9 @@ class Chunker:
             heading=first.heading,
             page=packed[0].page,
             pages=tuple(breaks),
-            kind="table" if header else "text",
-            header=header,
+            kind="table" if first.header else "text",
+            header=first.header,
+            places=within(places, start, end),
         )
 
 

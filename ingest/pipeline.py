@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +16,7 @@ from ingest.errors import DocumentNotFound, StoreError
 from ingest.feed import TICK, Feed
 from ingest.index import UPLOAD, Index
 from ingest.prepare import Inspect, Parse, Prepared, Preparer, no_inspection
+from ingest.sources.archives import ArchiveLimits, Opened, Unpack, holder_of, is_member, no_unpack, rounds
 from ingest.sources.files import Found, check_not_emptied, outside, path_of, root_of, source_of
 from ingest.types import LedgerEntry, Progress, Quarantined, Report, RunKind, Working
 
@@ -68,9 +69,12 @@ class Pipeline:
         chunker: Callable[[Index], Chunker],
         max_bytes: int,
         inspect: Inspect = no_inspection,
+        unpack: Unpack = no_unpack,
+        archives: ArchiveLimits | None = None,
     ) -> None:
         self.index = index
-        self._find = find
+        self._find, self._unpack = find, unpack
+        self._archives, self._max_bytes = archives or ArchiveLimits(), max_bytes
         self._prepare = Preparer(index, parse=parse, inspect=inspect, chunker=chunker, max_bytes=max_bytes)
 
     def add(self, paths: Sequence[Path], progress: ProgressCallback | None = None) -> Report:
@@ -78,7 +82,7 @@ class Pipeline:
         began = time.monotonic()
         found = self._found(paths)
         with self._noted("add", [file.source for file in found]):
-            run = self._take_in(found, progress)
+            run, _ = self._take_in(found, progress)
             self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began, tuple(self.index.notes))
 
@@ -95,14 +99,9 @@ class Pipeline:
         waiting = [held for held in self.index.quarantine() if held.state != "released" and held.source.startswith(below)]
         known = {*documents, *(held.source for held in waiting if held.state == "held")}
         check_not_emptied(root, found, len(known))
-        seen = {file.source for file in found}
-        unreadable = tuple(file.source + os.sep for file in found if file.error)
-
-        def is_gone(source: str) -> bool:
-            return source not in seen and not source.startswith(unreadable)
-
         with self._noted("sync", [file.source for file in found]):
-            run = self._take_in(found, progress)
+            run, opened = self._take_in(found, progress)
+            is_gone = opened.gone_from(found, {entry.source for entry in run.entries})
             for held in waiting:
                 if is_gone(held.source):
                     entry = LedgerEntry(held.source, held.document_id, "removed", "was in quarantine")
@@ -123,12 +122,13 @@ class Pipeline:
         began = time.monotonic()
         waiting = [one.source for one in self.index.standings("queued", "parsing", "embedding", "failed")]
         sources = [source for source in waiting if not source.startswith(UPLOAD)]
-        paths = [path for source in sources if os.path.lexists(path := path_of(source))]
-        found = self._found(paths)
+        # What stands in an archive is read again with all the others in it.
+        paths = {path: None for source in sources if os.path.lexists(path := path_of(holder_of(source)))}
+        found = self._found(list(paths))
         seen = {file.source for file in found}
-        gone = [source for source in sources if source not in seen]
+        gone = [source for source in sources if holder_of(source) not in seen]
         with self._noted("retry", [file.source for file in found]):
-            run = self._take_in(found, progress)
+            run, _ = self._take_in(found, progress)
             for source in gone:
                 known = self.index.find(source)
                 entry = LedgerEntry(source, None, "removed", "is gone")
@@ -145,27 +145,24 @@ class Pipeline:
 
     def upload(self, name: str, data: bytes, progress: ProgressCallback | None = None) -> LedgerEntry:
         """Take in one file that came as bytes; the index keeps the original, unless it holds what was masked in the text."""
-        source = f"{UPLOAD}{name}"
-        run = _Run(1, progress)
+        file = Found(f"{UPLOAD}{name}", Path(name), data=data)
         try:
-            with self._noted("upload", [source]):
-                prepared = self._prepared_watched(source, name, data, run)
-                run.expected = len(prepared.chunks)
-                if prepared.held:
-                    prepared = replace(prepared, data=data)
-                elif prepared.document and not prepared.document.masked:
-                    self.index.keep_original(prepared.document, data)
-                self._embed([prepared], run)
+            with self._noted("upload", [file.source]):
+                run, _ = self._take_in([file], progress)
                 self.index.publish()
         except BaseException:
             with suppress(StoreError):  # its bytes are gone with the caller, who may send them again: nothing waits here
-                self.index.forget_standing([source])
+                standing = (one.source for one in self.index.standings("queued", "parsing", "embedding"))
+                self.index.forget_standing([one for one in standing if holder_of(one) == file.source])
             raise
-        return run.entries[0]
+        return summed_up(file.source, run.entries)
 
     def remove(self, document_ids: Iterable[str]) -> list[LedgerEntry]:
-        """Take documents out. Raises DocumentNotFound, before anything is removed, if one is not there."""
-        ids = [self.index.document(i).document_id for i in document_ids]
+        """Take documents out, each with what was attached to it. Raises DocumentNotFound, before anything is removed, if one is
+        not there."""
+        wanted = [self.index.document(i) for i in document_ids]
+        ids = [info.document_id for info in wanted]
+        ids += [info.document_id for info in self.index.documents() if any(is_member(info.source, w.source) for w in wanted)]
         entries = [self.index.remove(i) for i in dict.fromkeys(ids)]
         self.index.publish()
         return entries
@@ -240,11 +237,19 @@ class Pipeline:
             raise
         self.index.end_run("done")
 
-    def _take_in(self, found: Sequence[Found], progress: ProgressCallback | None) -> _Run:
+    def _take_in(self, found: Sequence[Found], progress: ProgressCallback | None) -> tuple[_Run, Opened]:
+        """Take in files, then what is in those that hold others."""
+        run, opened = _Run(0, progress), Opened()
+        for files in rounds(found, self._unpack, self._archives, self._max_bytes, opened):
+            run.total += len(files)
+            self._take_in_round(files, run)
+        self._forget_members(opened, run)
+        return run, opened
+
+    def _take_in_round(self, files: Sequence[Found], run: _Run) -> None:
         """Prepare files with several threads, each of which has a parser's process, while another embeds."""
-        run = _Run(len(found), progress)
         ahead = Ahead(
-            found,
+            files,
             self._prepare.file,
             workers=int(getattr(self._prepare.parse, "size", 1)),
             budget=_AHEAD_BYTES,
@@ -262,6 +267,7 @@ class Pipeline:
                 while not ahead.done:
                     taken = ahead.take(TICK)
                     if taken:
+                        run.expected = (run.expected or 0) + len(taken[0].chunks)
                         feed.put(*taken)
                     else:
                         feed.look()
@@ -273,28 +279,22 @@ class Pipeline:
             raise
         finally:
             ahead.close()
-        return run
 
-    def _prepared_watched(self, source: str, name: str, data: bytes, run: _Run) -> Prepared:
-        """One upload made ready by a thread, so that whoever watches is told meanwhile, and may stop it."""
-        ahead = Ahead(
-            [source],
-            lambda _: self._prepare.data(source, name, data),
-            workers=1,
-            budget=0,
-            before=lambda _: 0,
-            after=lambda _: 0,
+    def _forget_members(self, opened: Opened, run: _Run) -> None:
+        """Take out what an archive has held, and holds no more. One that was opened stands for nothing itself."""
+        if not opened.whole:
+            return
+        for held in self.index.quarantine():
+            if held.state != "released" and opened.is_gone(held.source):
+                self.index.forget_held(held, None, drop=False)
+        for info in self.index.documents():
+            if opened.is_gone(info.source) and not os.path.lexists(info.source):
+                run.done(self.index.remove(info.document_id))
+        told = {entry.source for entry in run.entries}
+        standing = (one.source for one in self.index.standings("queued", "failed"))
+        self.index.forget_standing(
+            [one for one in standing if opened.is_gone(one) or (one in opened.whole and one not in told)]
         )
-        run.working = lambda: [Working(source, "parsing", seconds) for _, seconds in ahead.working()]
-        try:
-            while (taken := ahead.take(TICK)) is None:
-                run.tick()
-        except BaseException:
-            self._stop_parsing()
-            raise
-        finally:
-            ahead.close()
-        return taken[0]
 
     def _embed(self, prepared: Iterable[Prepared], run: _Run) -> None:
         """Embed and write documents that are prepared one after another."""
@@ -326,8 +326,25 @@ class Pipeline:
         return [there[one] for one in wanted]
 
 
+def summed_up(source: str, entries: Sequence[LedgerEntry]) -> LedgerEntry:
+    """One line for a file that was sent: its own, or that of an archive, whose members have theirs."""
+    own = next((entry for entry in entries if entry.source == source), None)
+    if own:
+        return own
+    failed = [entry for entry in entries if entry.status in ("failed", "quarantined")]
+    taken = [entry for entry in entries if entry.status in ("added", "replaced")]
+    status = taken[0].status if taken else "failed" if failed else "unchanged"
+    told = f"{len(entries) - len(failed)} of {len(entries)} files in it are taken in"
+    if failed:
+        told += f"; {failed[0].source.removeprefix(source)[2:]}: {failed[0].reason}"
+        told += f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    return LedgerEntry(source, None, status, told, sum(entry.chunks for entry in entries))
+
+
 def _cost(found: Found) -> int:
     """About what a file takes up while it is read and parsed: its bytes, a copy for the parser, and its text."""
+    if found.data is not None:
+        return 1_000 + 3 * len(found.data)
     try:
         return 1_000 + 3 * os.stat(found.path).st_size
     except OSError:

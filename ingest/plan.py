@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ingest.errors import DocumentError
 from ingest.index import STORE, document_id
 from ingest.parsers import look
+from ingest.parsers.pool import ParserPool
 from ingest.settings import IngestSettings
+from ingest.sources.archives import ArchiveLimits, Opened, rounds
 from ingest.sources.files import Found, check_not_emptied, outside, root_of, source_of
 from ingest.store import Store
 from ingest.types import DocumentInfo, LedgerEntry, Progress, Quarantined, Report
@@ -39,14 +40,25 @@ def plan(
     finally:
         if store:
             store.close()
-    gone: list[LedgerEntry] = []
     if sync:
-        gone = _gone(root, found, known, list(waiting.values()))
+        check_not_emptied(root, found, len(_below(root, known, waiting.values())))
     entries: list[LedgerEntry] = []
-    for entry in chain((_outcome(file, known, waiting, settings.max_file_bytes) for file in found), gone):
-        entries.append(entry)
-        if progress:
-            progress(Progress(len(entries), len(found) + len(gone), 0, entry, entry.source))
+    opened, total = Opened(), 0
+    limits = ArchiveLimits(settings.archive_files, settings.archive_bytes, settings.archive_depth)
+    with ParserPool(settings.parse_seconds, settings.parse_memory_mb, settings.max_file_bytes) as pool:
+        for files in rounds(found, pool.unpack, limits, settings.max_file_bytes, opened):
+            total += len(files)
+            for file in files:
+                entry = _outcome(file, known, waiting, settings.max_file_bytes)
+                entries.append(entry)
+                if progress:
+                    progress(Progress(len(entries), total, 0, entry, entry.source))
+    stands = {source: info.document_id for source, info in known.items()}
+    if sync:
+        is_gone, stands = opened.gone_from(found), _below(root, known, waiting.values())
+    else:
+        is_gone = opened.is_gone
+    entries += [LedgerEntry(source, stands[source], "removed") for source in sorted(stands) if is_gone(source)]
     return Report(tuple(entries), time.monotonic() - began)
 
 
@@ -58,8 +70,8 @@ def _outcome(
     if file.error:
         return LedgerEntry(file.source, identity, "failed", file.error)
     try:
-        size = file.path.stat().st_size
-        data = file.path.read_bytes() if size <= max_bytes else b""
+        size = len(file.data) if file.data is not None else file.path.stat().st_size
+        data = file.data or (file.path.read_bytes() if file.data is None and size <= max_bytes else b"")
     except OSError as error:
         return LedgerEntry(file.source, identity, "failed", f"can't be read: {error.strerror}")
     if size > max_bytes:
@@ -72,22 +84,15 @@ def _outcome(
         status, reason = ("quarantined", held.reason) if held.state == "held" else ("unchanged", "is left out: it was dropped")
         return LedgerEntry(file.source, held.document_id, status, reason)  # type: ignore[arg-type]
     try:
-        look(data, file.path.name, max_bytes=max_bytes)
+        look(data, file.name, max_bytes=max_bytes)
     except DocumentError as error:
         return LedgerEntry(file.source, identity, "failed", str(error))
     return LedgerEntry(file.source, document_id(file.source), "replaced" if info else "added")
 
 
-def _gone(
-    root: str, found: Sequence[Found], known: dict[str, DocumentInfo], waiting: Sequence[Quarantined]
-) -> list[LedgerEntry]:
-    """What `sync` would remove."""
+def _below(root: str, known: dict[str, DocumentInfo], waiting: Iterable[Quarantined]) -> dict[str, str]:
+    """What is known of a folder: document ids by source."""
     below = source_of(root).rstrip(os.sep) + os.sep
     ids = {held.source: held.document_id for held in waiting if held.state == "held"}
     ids |= {source: info.document_id for source, info in known.items()}
-    ids = {source: identity for source, identity in ids.items() if source.startswith(below)}
-    check_not_emptied(root, found, len(ids))
-    seen = {file.source for file in found}
-    unreadable = tuple(file.source + os.sep for file in found if file.error)
-    gone = [source for source in sorted(ids) if source not in seen and not source.startswith(unreadable)]
-    return [LedgerEntry(source, ids[source], "removed") for source in gone]
+    return {source: identity for source, identity in ids.items() if source.startswith(below)}

@@ -93,6 +93,8 @@ class Preparer:
         """Read, hash, parse and chunk one file; never raises for what is wrong with the file."""
         if found.error:
             return self._failed(found.source, found.error)
+        if found.data is not None:
+            return self._kept(self.data(found.source, found.name, found.data), found.data)
         try:
             size = found.path.stat().st_size
             if size > self._max_bytes:
@@ -124,9 +126,17 @@ class Preparer:
         if hashlib.sha256(data).hexdigest() != held.sha256:
             return self._failed(held.source, "has changed since it was held back: add it again")
         prepared = self._new(held.source, Path(name).name, data, held.sha256, released=True)
-        if prepared.document and not prepared.document.masked and held.source.startswith(UPLOAD):
-            self.index.keep_original(prepared.document, data)
+        if path != Path(held.source):
+            prepared = self._kept(prepared, data)
         return replace(prepared, released=held)
+
+    def _kept(self, prepared: Prepared, data: bytes) -> Prepared:
+        """Keep the bytes of what has no place of its own on this machine, unless some of its text is masked."""
+        if prepared.held:
+            return replace(prepared, data=data)
+        if prepared.document and not prepared.document.masked:
+            self.index.keep_original(prepared.document, data)
+        return prepared
 
     def _new(self, source: str, name: str, data: bytes, sha256: str, *, released: bool) -> Prepared:
         try:

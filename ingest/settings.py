@@ -35,6 +35,13 @@ class IngestSettings(BaseSettings):
     max_file_bytes: int = Field(default=100 * MIB, ge=1, description="A file larger than this is refused, in bytes.")
     parse_seconds: float = Field(default=120.0, gt=0, description="A file whose parsing takes longer is given up, in seconds.")
     parse_memory_mb: int = Field(default=2048, ge=128, description="Memory that parsing one file may take, in MiB.")
+    archive_files: int = Field(
+        default=10_000, ge=1, description="Files that an archive may hold, with those of the archives in it."
+    )
+    archive_bytes: int = Field(
+        default=1024 * MIB, ge=1, description="Size that an archive may unpack to, with the archives in it, in bytes."
+    )
+    archive_depth: int = Field(default=3, ge=1, le=20, description="How deep archives may stand in archives.")
     documents_personal: Literal["keep", "mask", "quarantine"] = Field(
         default="keep",
         description="What is done with a document that holds personal data: `keep` it as it is, `mask` what was found, or "

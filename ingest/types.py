@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ingest.inspect import Finding
+from ingest.places import Place, label, within
 
 BlockKind = Literal["heading", "text", "table"]
 Status = Literal["added", "unchanged", "replaced", "removed", "failed", "quarantined"]
@@ -25,7 +26,8 @@ class Block:
 
     Blocks come in reading order and don't overlap. `heading` is the path of headings above the block, outermost first
     (for a heading block: the path above it, without itself). `page` counts from 1. `header` is, for a table, the span
-    of its header (the header row and the `| --- |` line below it), else None.
+    of its header (the header row and the `| --- |` line below it), else None. `places` say in the file's own terms where the
+    block's text stands, in order; a format that has none but pages leaves them out.
     """
 
     kind: BlockKind
@@ -34,6 +36,7 @@ class Block:
     page: int | None = None
     heading: tuple[str, ...] = ()
     header: Span | None = None
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,28 @@ class Parsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive, or attached to a message: its name there, with `/` between folders, and its bytes, or why there
+    are none."""
+
+    name: str
+    data: bytes | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """Some of the members of an archive, in its order. `following` is the entry to go on with, None after the last.
+
+    `is_document`: the file that holds them is a document itself, a message with attachments.
+    """
+
+    members: tuple[Member, ...]
+    following: int | None = None
+    is_document: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A passage of one document: what is embedded, searched and quoted from.
 
@@ -85,6 +110,16 @@ class Chunk:
     header: Span | None = None
     id: int = 0
     findings: tuple[Finding, ...] = ()
+    places: tuple[Place, ...] = ()
+
+    @property
+    def place(self) -> str | None:
+        """Where in the file the chunk stands, in the file's own terms; None where there are none, or only pages."""
+        return label(self.places)
+
+    def place_at(self, start: int, end: int) -> str | None:
+        """Where in the file the text from `start` to `end` (in the document's text) stands."""
+        return label(within(self.places, start, end))
 
     def page_at(self, offset: int) -> int | None:
         """The page that the character at `offset` (in the document's text) stands on."""
@@ -157,6 +192,7 @@ class Hit:
             "source": self.document.source,
             "title": self.document.title,
             "page": self.chunk.page,
+            "place": self.chunk.place,
             "heading": list(self.chunk.heading),
             "start": self.chunk.start,
             "end": self.chunk.end,
@@ -236,8 +272,8 @@ class Working:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run has come: after each file (`entry` is its ledger line), after each batch of embedded chunks, and twice a
-    second while nothing is done. `working` are the files worked on, the one that takes longest first. `chunks_total` is known
-    where a run has one file, once that is parsed."""
+    second while nothing is done. `working` are the files worked on, the one that takes longest first. `chunks_total` is of
+    what is parsed so far, None before anything is."""
 
     files_done: int
     files_total: int

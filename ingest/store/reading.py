@@ -10,6 +10,7 @@ import numpy as np
 from ingest.embedder import Vectors
 from ingest.errors import DocumentNotFound
 from ingest.inspect import Finding
+from ingest.places import read_places
 from ingest.store.connection import Connection
 from ingest.store.rows import HELD, INFO, PIECE, SCALE, STANDING, info_of, quarantined_of, read_findings, unpacked
 from ingest.types import Chunk, Document, DocumentInfo, DocumentState, LedgerEntry, Quarantined, Run, Standing
@@ -211,7 +212,7 @@ class Reader(Connection):
 
     def _chunk(self, row: Sequence[object]) -> Chunk:
         chunk_id, document_id, start, end, page, place, findings = row[:7]
-        heading, pages, header = json.loads(str(place))
+        heading, pages, header, *places = json.loads(str(place))  # one without places is as it was before there were any
         return Chunk(
             start=int(str(start)),
             end=int(str(end)),
@@ -223,4 +224,5 @@ class Reader(Connection):
             header=(header[0], header[1]) if header else None,
             id=int(str(chunk_id)),
             findings=read_findings(str(findings)),
+            places=read_places(places[0]) if places else (),
         )

@@ -13,6 +13,7 @@ import numpy as np
 
 from ingest.embedder import Vectors
 from ingest.inspect import Finding
+from ingest.places import pack_places, read_places
 from ingest.types import Block, Chunk, DocumentInfo, Quarantined, QuarantineState
 
 PIECE = 65_536  # characters; a text is kept in pieces, so that a passage of a huge document is read without the rest
@@ -27,7 +28,8 @@ def sentence_bytes(vectors: Vectors) -> bytes:
 
 
 def place(chunk: Chunk) -> str:
-    return json.dumps([chunk.heading, chunk.pages, chunk.header], ensure_ascii=False, separators=(",", ":"))
+    place = [chunk.heading, chunk.pages, chunk.header, *([pack_places(chunk.places)] if chunk.places else [])]
+    return json.dumps(place, ensure_ascii=False, separators=(",", ":"))
 
 
 def info_of(row: Sequence[Any]) -> DocumentInfo:
@@ -52,15 +54,25 @@ def read_findings(packed: str) -> tuple[Finding, ...]:
 
 
 def packed(blocks: Sequence[Block]) -> bytes:
-    rows = [[b.kind, b.start, b.end, b.page, b.heading, b.header] for b in blocks]
+    rows = [
+        [b.kind, b.start, b.end, b.page, b.heading, b.header, *([pack_places(b.places)] if b.places else [])] for b in blocks
+    ]
     return zlib.compress(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode(), 1)
 
 
 def unpacked(data: bytes) -> tuple[Block, ...]:
     rows = json.loads(zlib.decompress(data))
     return tuple(
-        Block(kind, start, end, page, tuple(heading), (header[0], header[1]) if header else None)
-        for kind, start, end, page, heading, header in rows
+        Block(
+            kind,
+            start,
+            end,
+            page,
+            tuple(heading),
+            (header[0], header[1]) if header else None,
+            read_places(*places) if places else (),
+        )
+        for kind, start, end, page, heading, header, *places in rows
     )
 
 
