@@ -104,7 +104,7 @@ _MENU = "".join(f'<li><a href="/{n}">Part {n}</a></li>' for n in range(8))
         f"<header><a>Acme</a> <ul>{_MENU}</ul></header><main><h1>Leave</h1>{_STORY}</main><footer>Imprint</footer>",
         f"<div>Acme</div><div><h1>Leave</h1><main>{_STORY}</main></div><div>Imprint</div>",
         f"<h1>Leave</h1><ul>{_MENU}</ul><article>{_STORY}</article><aside>Ask us now</aside>",
-        f'<h1>Leave</h1>{_STORY}<div class="site-footer nav"><a>Imprint</a></div><div id="cookie-consent">We use cookies.</div>',
+        f'<h1>Leave</h1>{_STORY}<div class="site-footer nav"><a>Imprint</a></div><div id="cookie-consent">Cookies!</div>',
         f'<header><h1>Leave</h1></header>{_STORY}<div role="complementary">Ask us now</div>',
     ],
 )
