@@ -331,10 +331,11 @@ def summed_up(source: str, entries: Sequence[LedgerEntry]) -> LedgerEntry:
     own = next((entry for entry in entries if entry.source == source), None)
     if own:
         return own
-    failed = [entry for entry in entries if entry.status in ("failed", "quarantined")]
-    taken = [entry for entry in entries if entry.status in ("added", "replaced")]
-    status = taken[0].status if taken else "failed" if failed else "unchanged"
-    told = f"{len(entries) - len(failed)} of {len(entries)} files in it are taken in"
+    there = [entry for entry in entries if entry.status != "removed"]
+    failed = [entry for entry in there if entry.status in ("failed", "quarantined")]
+    taken = [entry for entry in there if entry.status in ("added", "replaced")]
+    status = taken[0].status if taken else "failed" if len(failed) == len(there) else "unchanged"
+    told = f"{len(there) - len(failed)} of {len(there)} files in it are taken in"
     if failed:
         told += f"; {failed[0].source.removeprefix(source)[2:]}: {failed[0].reason}"
         told += f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""

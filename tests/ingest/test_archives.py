@@ -171,7 +171,7 @@ def test_an_archive_may_be_uploaded(pipeline: Pipeline) -> None:
     (a, c) = pipeline.index.documents()
     assert (a.source, c.source) == ("upload:all.zip!/a.txt", "upload:all.zip!/c.txt")
     assert pipeline.index.original(a.document_id).read_bytes() == b"One."
-    assert sent(make_zip({"a.txt": b"One."})).status == "unchanged"
+    assert sent(make_zip({"a.txt": b"One.", "b.png": b"\x89PNG\r\n\x1a\n"})).status == "unchanged"
     assert [info.source for info in pipeline.index.documents()] == [a.source]
     assert sent(b"PK\x05\x06").status == "failed"
 
