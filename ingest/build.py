@@ -24,7 +24,7 @@ def open_pipeline(
     `embedder` shares one that is loaded already. Raises what `Index.open` raises.
     """
     index = Index.open(path or settings.index, settings=settings, write=True, create=create, embedder=embedder)
-    pool = ParserPool(settings.parse_seconds, settings.parse_memory_mb, settings.max_file_bytes)
+    pool = open_parsers(settings)
 
     def chunker(index: Index) -> Chunker:
         embedder = index.embedder
@@ -32,6 +32,12 @@ def open_pipeline(
 
     inspector = make_inspector(settings)
     return Pipeline(index, find=find, parse=pool, chunker=chunker, max_bytes=settings.max_file_bytes, inspect=inspector)
+
+
+def open_parsers(settings: IngestSettings) -> ParserPool:
+    """What reads files in a process of its own, with the limits and passwords of the settings; to be closed at the end."""
+    passwords = [password.get_secret_value() for password in settings.passwords]
+    return ParserPool(settings.parse_seconds, settings.parse_memory_mb, settings.max_file_bytes, passwords)
 
 
 def make_inspector(settings: IngestSettings) -> Inspector:

@@ -308,6 +308,7 @@ class Pipeline:
                 parsed.blocks,
                 inspection.findings,
                 masked,
+                parsed.notes,
             )
             prepared = self._chunked(document)
             if not prepared.chunks:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 MIB = 1024 * 1024
 
@@ -35,6 +42,11 @@ class IngestSettings(BaseSettings):
     max_file_bytes: int = Field(default=100 * MIB, ge=1, description="A file larger than this is refused, in bytes.")
     parse_seconds: float = Field(default=120.0, gt=0, description="A file whose parsing takes longer is given up, in seconds.")
     parse_memory_mb: int = Field(default=2048, ge=128, description="Memory that parsing one file may take, in MiB.")
+    passwords: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description='Passwords that encrypted files are tried with, in turn: one, or a list in JSON (`["one", "two"]`). They '
+        "are shown nowhere.",
+    )
     documents_personal: Literal["keep", "mask", "quarantine"] = Field(
         default="keep",
         description="What is done with a document that holds personal data: `keep` it as it is, `mask` what was found, or "
@@ -52,6 +64,19 @@ class IngestSettings(BaseSettings):
         description="The same for text that a reader does not see. Unless this is `keep`, a document whose hidden text gives "
         "orders is quarantined.",
     )
+
+    @field_validator("passwords", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        """A text is one password, unless it is a list in JSON. Nothing is refused: the complaint would show it."""
+        if isinstance(value, str):
+            try:
+                listed = json.loads(value) if value.startswith("[") else None
+            except ValueError:
+                listed = None
+            value = listed if isinstance(listed, list) else [value]
+        several = value if isinstance(value, list | tuple) else [value]
+        return tuple(one if isinstance(one, SecretStr) else SecretStr(str(one)) for one in several if one)
 
     @classmethod
     def settings_customise_sources(

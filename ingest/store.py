@@ -392,7 +392,8 @@ class Store:
                     for chunk, vector, sentences in zip(chunks, vectors, embedded.sentences, strict=True)
                 ),
             )
-            entry = LedgerEntry(document.source, document.id, "replaced" if replaced else "added", None, len(chunks))
+            notes = "; ".join(document.notes) or None
+            entry = LedgerEntry(document.source, document.id, "replaced" if replaced else "added", notes, len(chunks))
             self._write_ledger(entry)
             # What was held back of this source waits no longer: it has been replaced, or released.
             db.execute("DELETE FROM quarantine WHERE source = ? AND state != 'released'", (document.source,))

@@ -83,7 +83,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "faiss": ("ingest.vectors",),
     "tantivy": ("ingest.keywords",),
     "sqlite3": ("ingest.store",),
-    "pypdfium2": ("ingest.parsers.pdf", "ingest.parsers.pdf_page", "ingest.parsers.pdf_seen"),
+    "pypdfium2": ("ingest.parsers.pdf", "ingest.parsers.pdf_page", "ingest.parsers.pdf_places", "ingest.parsers.pdf_seen"),
     "docx": ("ingest.parsers.docx",),
     "lxml": ("ingest.parsers.docx",),
     "selectolax": ("ingest.parsers.html", "ingest.parsers.markdown"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ingest.errors import BrokenDocument, DocumentError, EmptyDocument, Encrypted, TooLarge, UnsupportedFormat
 from ingest.parsers.names import suffix_of
-from ingest.types import Parsed
+from ingest.types import PagePlaces, Parsed, Wanted
 
 MAX_BYTES = 100 * 1024 * 1024
 _KINDS = {
@@ -66,6 +66,15 @@ def parse(data: bytes, name: str, *, max_bytes: int = MAX_BYTES) -> Parsed:
     if not parsed.text:
         raise EmptyDocument("holds no text")
     return parsed
+
+
+def find_places(data: bytes, wanted: Sequence[Wanted]) -> list[PagePlaces]:
+    """Where parts of a file's text stand on its pages; nothing of a format without them. Raises DocumentError."""
+    if b"%PDF-" not in data[:1024]:
+        return []
+    from ingest.parsers.pdf_places import find_places as find_in_pdf
+
+    return find_in_pdf(data, wanted)
 
 
 def too_large(size: int, limit: int) -> TooLarge:

@@ -7,25 +7,30 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
 from ingest.errors import BrokenDocument, TooLarge
 from ingest.parsers import MAX_BYTES, too_large
-from ingest.parsers.wire import Header, receive, send, unpack_error, unpack_parsed
-from ingest.types import Parsed
+from ingest.parsers.wire import Header, pack_wanted, receive, send, unpack_error, unpack_parsed, unpack_places
+from ingest.types import PagePlaces, Parsed, Wanted
 
 _MIB = 1024 * 1024
+_PASSWORDS = "RAG_BOT_PASSWORDS"
 
 
 class ParserPool:
     """One warm child, started with the first file, replaced when a file was the end of it. May be shared by threads."""
 
-    def __init__(self, seconds: float = 120.0, memory_mb: int = 2048, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, seconds: float = 120.0, memory_mb: int = 2048, max_bytes: int = MAX_BYTES, passwords: Sequence[str] = ()
+    ) -> None:
         self.seconds = seconds
         self.memory_mb = memory_mb
         self.max_bytes = max_bytes
+        self._passwords = list(passwords)  # told with each request: neither arguments nor environment may show them
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
@@ -41,16 +46,27 @@ class ParserPool:
             raise ValueError("either a path or data must be given")
         if data is not None and len(data) > self.max_bytes:
             raise too_large(len(data), self.max_bytes)
-        where = str(path) if data is None else None
-        header: Header = {"name": name, "path": where, "max_bytes": self.max_bytes}
-        with self._lock:
-            answer, body = self._ask(header, data or b"")
-        if "error" in answer:
-            raise unpack_error(answer)
+        answer, body = self._request({"name": name, "path": str(path) if data is None else None}, data)
         try:
             return unpack_parsed(answer, body)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise BrokenDocument("the parser gave back something unreadable") from error
+
+    def places(self, path: Path, name: str, wanted: Sequence[Wanted]) -> list[PagePlaces]:
+        """Where parts of the text of the file at `path` stand on its pages; DocumentError says why it can't be read."""
+        answer, _ = self._request({"name": name, "path": str(path), **pack_wanted(wanted)})
+        try:
+            return unpack_places(answer)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BrokenDocument("the parser gave back something unreadable") from error
+
+    def _request(self, header: Header, data: bytes | None = None) -> tuple[Header, bytes]:
+        header = {**header, "max_bytes": self.max_bytes, "passwords": self._passwords}
+        with self._lock:
+            answer, body = self._ask(header, data or b"")
+        if "error" in answer:
+            raise unpack_error(answer)
+        return answer, body
 
     def close(self) -> None:
         """End the child; a later call starts another."""
@@ -94,7 +110,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**{k: v for k, v in os.environ.items() if k != _PASSWORDS}, "PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,  # an interrupt on the keyboard is the parent's to handle
         )
         self._requests = cast(BinaryIO, self._process.stdin)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from ingest import errors
 from ingest.errors import DocumentError
-from ingest.types import Block, Hidden, Parsed
+from ingest.types import Block, Hidden, PagePlaces, Parsed, Wanted
 
 _LENGTHS = struct.Struct(">QQ")
 _ERRORS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DocumentError)}
@@ -53,7 +54,8 @@ def pack_parsed(parsed: Parsed) -> tuple[Header, bytes]:
     ]
     hidden = [[h.kind, h.start, h.end, h.sure, h.page, h.beside] for h in parsed.hidden]
     header = {
-        "title": parsed.title, "media_type": parsed.media_type, "paths": list(paths), "blocks": blocks, "hidden": hidden
+        "title": parsed.title, "media_type": parsed.media_type, "paths": list(paths), "blocks": blocks, "hidden": hidden,
+        "notes": parsed.notes,
     }  # fmt: skip
     return header, parsed.text.encode()
 
@@ -76,7 +78,33 @@ def unpack_parsed(header: Header, body: bytes) -> Parsed:
         if not 0 <= start <= end <= len(text):
             raise ValueError(f"something hidden from {start} to {end} in a text of {len(text)}")
         hidden.append(Hidden(str(way), start, end, bool(sure), page, str(beside)))
-    return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks), tuple(hidden))
+    notes = tuple(str(note) for note in header["notes"])
+    return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks), tuple(hidden), notes)
+
+
+def pack_wanted(wanted: Sequence[Wanted]) -> Header:
+    """What is to be found on pages, as part of a request."""
+    return {"wanted": [[one.page, one.text, one.start, one.end] for one in wanted]}
+
+
+def unpack_wanted(header: Header) -> list[Wanted]:
+    """What a request wants to be found."""
+    return [Wanted(*one) for one in header["wanted"]]
+
+
+def pack_places(places: Sequence[PagePlaces]) -> Header:
+    """Places on pages as a message."""
+    return {"places": [[one.page, one.width, one.height, one.boxes] for one in places]}
+
+
+def unpack_places(header: Header) -> list[PagePlaces]:
+    """The places in a message; ValueError, KeyError or TypeError where they are none."""
+    return [
+        PagePlaces(
+            int(page), float(width), float(height), tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in boxes)
+        )
+        for page, width, height, boxes in header["places"]
+    ]
 
 
 def pack_error(error: DocumentError) -> Header:

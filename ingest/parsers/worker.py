@@ -9,9 +9,9 @@ import sys
 from typing import BinaryIO
 
 from ingest.errors import DocumentError
-from ingest.parsers import parse, too_large
-from ingest.parsers.wire import Header, pack_error, pack_parsed, receive, send
-from ingest.types import Parsed
+from ingest.parsers import find_places, parse, too_large
+from ingest.parsers.passwords import trying
+from ingest.parsers.wire import Header, pack_error, pack_parsed, pack_places, receive, send, unpack_wanted
 
 try:
     import resource
@@ -32,7 +32,7 @@ def main() -> None:
             return
         _limit_time(seconds)
         try:
-            answer, body = pack_parsed(_parse(header, data))
+            answer, body = _answer(header, data)
         except DocumentError as error:
             answer, body = pack_error(error), b""
         except MemoryError:
@@ -50,11 +50,15 @@ def _send(answers: BinaryIO, answer: Header, body: bytes) -> None:
         sys.exit(0)
 
 
-def _parse(header: Header, data: bytes) -> Parsed:
+def _answer(header: Header, data: bytes) -> tuple[Header, bytes]:
+    """What is asked for: the file as text, or where in it something stands."""
     limit = int(header["max_bytes"])
     if header["path"] is not None:
         data = _read(header["path"], limit)
-    return parse(data, header["name"], max_bytes=limit)
+    with trying(header["passwords"]):
+        if "wanted" in header:
+            return pack_places(find_places(data, unpack_wanted(header))), b""
+        return pack_parsed(parse(data, header["name"], max_bytes=limit))
 
 
 def _read(path: str, limit: int) -> bytes:

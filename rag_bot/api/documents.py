@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from ingest.errors import DocumentNotFound, TooLarge
 from ingest.types import DocumentInfo, LedgerEntry
 from rag_bot.api.problems import Problem
-from rag_bot.api.schemas import PROBLEM, Documents
+from rag_bot.api.schemas import PROBLEM, Boxes, Documents
 from rag_bot.api.service import ReadyService, Service
 
 router = APIRouter(tags=["Documents"], responses=PROBLEM)
@@ -78,9 +78,7 @@ async def text(
     end: Annotated[int | None, Query(ge=0, description="Where to end; left out: the text's end.")] = None,
 ) -> Response:
     """A document's text from `start` to `end`, in UTF-8; what lies beyond the text's end is left out."""
-    if end is not None and start > end:
-        message = f"{start} lies after end, which is {end}"
-        raise RequestValidationError([{"type": "value_error", "loc": ("query", "start"), "msg": message, "input": start}])
+    _check_span(start, end)
     _found(service, document_id)
     shown = await service.bot.text(document_id, start, end)
     return Response(shown.encode(), media_type="text/plain; charset=utf-8")
@@ -100,6 +98,19 @@ async def original(document_id: str, service: ReadyService) -> Response:
     return FileResponse(path, headers={"Content-Type": media_type}, filename=_saved_as(info.source) or path.name)
 
 
+@router.get("/v1/documents/{document_id}/boxes", response_model=Boxes)
+async def boxes(
+    document_id: str,
+    service: ReadyService,
+    start: Annotated[int, Query(ge=0, description="Where to begin, in characters of the text.")],
+    end: Annotated[int, Query(ge=0, description="Where to end.")],
+) -> Response:
+    """Where a span of a document's text stands on its pages, found in the original; of a format without pages, nothing."""
+    _check_span(start, end)
+    _found(service, document_id)
+    return JSONResponse({"pages": [asdict(place) for place in await service.bot.places(document_id, start, end)]})
+
+
 @router.delete("/v1/documents/{document_id}", response_model=LedgerEntry)
 async def remove(document_id: str, service: ReadyService) -> Response:
     """Take a document out of the index. The original file stays where it is."""
@@ -113,6 +124,12 @@ def _found(service: Service, document_id: str) -> DocumentInfo:
     if not service.bot.everyone(info):
         raise DocumentNotFound(f"There is no document {document_id!r} in the index.", "GET /v1/documents shows what there is.")
     return info
+
+
+def _check_span(start: int, end: int | None) -> None:
+    if end is not None and start > end:
+        message = f"{start} lies after end, which is {end}"
+        raise RequestValidationError([{"type": "value_error", "loc": ("query", "start"), "msg": message, "input": start}])
 
 
 def _refused(entry: LedgerEntry) -> Response:

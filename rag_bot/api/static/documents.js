@@ -145,7 +145,8 @@ export class Documents {
 
 function outcomeOf(entry) {
   const passages = count(entry.chunks ?? 0, "passage");
-  const words = { added: `Added, ${passages}`, replaced: `Replaced, ${passages}`, unchanged: "Unchanged: it is already here" }[entry.status];
+  const note = entry.reason ? `; ${entry.reason}` : "";
+  const words = { added: `Added, ${passages}${note}`, replaced: `Replaced, ${passages}${note}`, unchanged: "Unchanged: it is already here" }[entry.status];
   if (words) return { kind: "done", words };
   if (entry.job_id) return { kind: "done", words: "Taken; it is listed once it has been read" };
   return { kind: "failed", words: `${entry.status === "quarantined" ? "Set aside" : "Failed"}: ${entry.reason ?? "no reason given"}` };

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 
 import pytest
+from PIL import Image
 from reportlab.lib import colors
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.lib.styles import getSampleStyleSheet
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 from reportlab.platypus import ListFlowable, PageBreak, Paragraph, Table
 
 from ingest.errors import BrokenDocument, EmptyDocument, Encrypted
 from ingest.parsers import parse
+from ingest.parsers.passwords import trying
 from ingest.parsers.pdf import parse_pdf
 from tests.ingest.parsers.support import Lines, check, draw_pdf, make_pdf, texts, view
 
@@ -134,15 +137,42 @@ def test_two_columns_are_read_one_after_the_other() -> None:
     assert " ".join(texts(parse_pdf(draw_pdf([lines]), "a.pdf"))) == " ".join(left + right)
 
 
-def test_a_page_without_text_looks_like_a_scan() -> None:
-    with pytest.raises(EmptyDocument, match="it may be a scan, and OCR is not installed"):
+def pictured(*pages: str) -> bytes:
+    """A PDF whose pages show the text, or where there is none a picture."""
+    stream = io.BytesIO()
+    drawing = canvas.Canvas(stream)
+    for text in pages:
+        if text:
+            drawing.drawString(72, 700, text)
+        else:
+            drawing.drawImage(ImageReader(Image.new("RGB", (30, 30), "navy")), 72, 500, 300, 300)
+        drawing.showPage()
+    drawing.save()
+    return stream.getvalue()
+
+
+def test_pages_that_are_pictures_are_noted() -> None:
+    document = parse_pdf(pictured("Some text.", "", "More text.", ""), "a.pdf")
+    assert document.notes == ("2 of 4 pages are pictures without text (2, 4)",)
+    with pytest.raises(EmptyDocument, match="holds no text: page 1 of 1 is a picture without text"):
+        parse_pdf(pictured(""), "a.pdf")
+
+
+def test_an_empty_page_is_no_picture() -> None:
+    assert parse_pdf(draw_pdf([[(72, 700, "Some text.")], []]), "a.pdf").notes == ()
+    with pytest.raises(EmptyDocument, match="holds no text: nothing stands on its pages"):
         parse_pdf(draw_pdf([[]]), "a.pdf")
 
 
-def test_a_password() -> None:
-    locked = draw_pdf([[(72, 700, "Secret.")]], encrypt=StandardEncryption("secret", canPrint=0))
-    with pytest.raises(Encrypted, match="needs a password"):
+def test_passwords_are_tried_in_turn() -> None:
+    locked = draw_pdf([[(72, 700, "Secret.")]], encrypt=StandardEncryption("open sesame", canPrint=0))
+    with pytest.raises(Encrypted, match="needs a password: RAG_BOT_PASSWORDS names none"):
         parse_pdf(locked, "a.pdf")
+    with trying(["wrong", "open sesame"]):
+        assert texts(parse_pdf(locked, "a.pdf")) == ["Secret."]
+    with trying(["wrong", "sesame"]), pytest.raises(Encrypted) as refused:
+        parse_pdf(locked, "a.pdf")
+    assert str(refused.value) == "needs a password, and none in RAG_BOT_PASSWORDS opens it"
 
 
 def test_a_broken_pdf() -> None:
