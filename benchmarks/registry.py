@@ -63,6 +63,9 @@ BENCHMARKS = {
     "personal_data": Benchmark(
         "Personal data and secrets: found where labelled, and false alarms", "benchmarks.personal_data:run"
     ),
+    "parsers": Benchmark(
+        "What libraries find in real files: words, order, tables; speed and failures", "benchmarks.parsers:run"
+    ),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False
