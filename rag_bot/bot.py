@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ingest.errors import DocumentError, DocumentNotFound, SourceError
 from ingest.index import Index
+from ingest.pages import wanted_at
 from ingest.parsers.builder import clean
 from ingest.parsers.pool import ParserPool
 from ingest.pipeline import Pipeline
-from ingest.places import wanted_at
 from ingest.sentences import units
 from ingest.types import Allowed, Hit, LedgerEntry, Mode, PagePlaces
 from rag_bot.answer import Answerer, Brief

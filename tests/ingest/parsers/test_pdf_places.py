@@ -14,10 +14,10 @@ from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.platypus import Paragraph, Table
 
 from ingest.errors import BrokenDocument, Encrypted
+from ingest.pages import wanted_at
 from ingest.parsers import find_places, parse
 from ingest.parsers.passwords import trying
 from ingest.parsers.pool import ParserPool
-from ingest.places import wanted_at
 from ingest.types import PagePlaces
 from tests.ingest.parsers.support import Lines, draw_pdf, make_pdf
 
