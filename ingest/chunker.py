@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise, zip_longest
 
+from ingest.places import Place, within
 from ingest.sentences import split, units
 from ingest.types import Block, Chunk, Document, Span
 
@@ -51,7 +52,8 @@ class Chunker:
             context = sum(self._count(self._context(document, group[0].heading, header)))
             limit = max(1, min(self._limit, self._room - context))
             packs = _pack(list(self._units(document.text, group, limit)), limit)
-            chunks.extend(self._chunk(document.text, group[0], header, packed) for packed in packs)
+            places = [place for block in group for place in block.places]
+            chunks.extend(self._chunk(document.text, group[0], places, packed) for packed in packs)
         return chunks
 
     def text_to_embed(self, document: Document, chunk: Chunk) -> str:
@@ -113,7 +115,7 @@ class Chunker:
                 yield max(tokens, (end - start) / _LONGEST_TOKEN)
 
     @staticmethod
-    def _chunk(text: str, first: Block, header: Span | None, packed: Sequence[Unit]) -> Chunk:
+    def _chunk(text: str, first: Block, places: Sequence[Place], packed: Sequence[Unit]) -> Chunk:
         start, end = packed[0].start, packed[-1].end
         breaks = [
             (after.start, after.page)
@@ -127,8 +129,9 @@ class Chunker:
             heading=first.heading,
             page=packed[0].page,
             pages=tuple(breaks),
-            kind="table" if header else "text",
-            header=header,
+            kind="table" if first.header else "text",
+            header=first.header,
+            places=within(places, start, end),
         )
 
 

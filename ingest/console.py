@@ -175,10 +175,11 @@ def indented(text: str, by: int, style: str = "") -> None:
         plain(" " * by + text)
 
 
-def place(title: str, heading: Sequence[str], page: int | None) -> str:
-    """Where a passage stands: `Leave policy › Parental leave, page 3`."""
+def place(title: str, heading: Sequence[str], page: int | None, at: str | None = None) -> str:
+    """Where a passage stands: `Leave policy › Parental leave, page 3`; `at` is its place in the file's own terms."""
     names = [title, *(name for name in heading if name != title)]
-    return safe(" › ".join(names)) + (f", page {page}" if page is not None else "")
+    where = at or (f"page {page}" if page is not None else "")
+    return safe(" › ".join(names) + (f", {where}" if where else ""))
 
 
 def print_json(data: object) -> None:

@@ -87,7 +87,9 @@ def show_hits(hits: Sequence[Hit]) -> None:
     if not hits:
         plain("Nothing found.")
     for n, hit in enumerate(hits, 1):
-        head = Text.assemble((f"{n}  ", "dim"), (place(hit.document.title, hit.chunk.heading, hit.chunk.page), "bold"))
+        head = Text.assemble(
+            (f"{n}  ", "dim"), (place(hit.document.title, hit.chunk.heading, hit.chunk.page, hit.chunk.place), "bold")
+        )
         console().print(head)
         indented(f"{safe(hit.document.source)} · score {hit.score:.3f}", 3, "dim")
         indented(one_line(hit.chunk.text), 3)

@@ -18,6 +18,7 @@ import numpy as np
 from ingest.embedder import Embedded, Vectors
 from ingest.errors import DocumentNotFound, IndexBusy, IndexDamaged, IndexMissing, IndexReadOnly, StorageFull, StoreError
 from ingest.inspect import Finding
+from ingest.places import pack_places, read_places
 from ingest.types import Block, Chunk, Document, DocumentInfo, LedgerEntry, Quarantined, QuarantineState
 
 SCHEMA_VERSION = 2
@@ -501,7 +502,7 @@ class Store:
 
     def _chunk(self, row: Sequence[object]) -> Chunk:
         chunk_id, document_id, start, end, page, place, findings = row[:7]
-        heading, pages, header = json.loads(str(place))
+        heading, pages, header, *places = json.loads(str(place))  # one without places is as it was before there were any
         return Chunk(
             start=int(str(start)),
             end=int(str(end)),
@@ -513,6 +514,7 @@ class Store:
             header=(header[0], header[1]) if header else None,
             id=int(str(chunk_id)),
             findings=_read_findings(str(findings)),
+            places=read_places(places[0]) if places else (),
         )
 
     def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
@@ -532,7 +534,8 @@ def _bytes(vectors: Vectors) -> bytes:
 
 
 def _place(chunk: Chunk) -> str:
-    return json.dumps([chunk.heading, chunk.pages, chunk.header], ensure_ascii=False, separators=(",", ":"))
+    place = [chunk.heading, chunk.pages, chunk.header, *([pack_places(chunk.places)] if chunk.places else [])]
+    return json.dumps(place, ensure_ascii=False, separators=(",", ":"))
 
 
 def _info(row: Sequence[Any]) -> DocumentInfo:
@@ -557,15 +560,25 @@ def _read_findings(packed: str) -> tuple[Finding, ...]:
 
 
 def _packed(blocks: Sequence[Block]) -> bytes:
-    rows = [[b.kind, b.start, b.end, b.page, b.heading, b.header] for b in blocks]
+    rows = [
+        [b.kind, b.start, b.end, b.page, b.heading, b.header, *([pack_places(b.places)] if b.places else [])] for b in blocks
+    ]
     return zlib.compress(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode(), 1)
 
 
 def _unpacked(data: bytes) -> tuple[Block, ...]:
     rows = json.loads(zlib.decompress(data))
     return tuple(
-        Block(kind, start, end, page, tuple(heading), (header[0], header[1]) if header else None)
-        for kind, start, end, page, heading, header in rows
+        Block(
+            kind,
+            start,
+            end,
+            page,
+            tuple(heading),
+            (header[0], header[1]) if header else None,
+            read_places(*places) if places else (),
+        )
+        for kind, start, end, page, heading, header, *places in rows
     )
 
 

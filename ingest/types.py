@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ingest.inspect import Finding
+from ingest.places import Place, label, within
 
 BlockKind = Literal["heading", "text", "table"]
 Status = Literal["added", "unchanged", "replaced", "removed", "failed", "quarantined"]
@@ -23,7 +24,8 @@ class Block:
 
     Blocks come in reading order and don't overlap. `heading` is the path of headings above the block, outermost first
     (for a heading block: the path above it, without itself). `page` counts from 1. `header` is, for a table, the span
-    of its header (the header row and the `| --- |` line below it), else None.
+    of its header (the header row and the `| --- |` line below it), else None. `places` say in the file's own terms where the
+    block's text stands, in order; a format that has none but pages leaves them out.
     """
 
     kind: BlockKind
@@ -32,6 +34,7 @@ class Block:
     page: int | None = None
     heading: tuple[str, ...] = ()
     header: Span | None = None
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,16 @@ class Chunk:
     header: Span | None = None
     id: int = 0
     findings: tuple[Finding, ...] = ()
+    places: tuple[Place, ...] = ()
+
+    @property
+    def place(self) -> str | None:
+        """Where in the file the chunk stands, in the file's own terms; None where there are none, or only pages."""
+        return label(self.places)
+
+    def place_at(self, start: int, end: int) -> str | None:
+        """Where in the file the text from `start` to `end` (in the document's text) stands."""
+        return label(within(self.places, start, end))
 
     def page_at(self, offset: int) -> int | None:
         """The page that the character at `offset` (in the document's text) stands on."""
@@ -188,6 +201,7 @@ class Hit:
             "source": self.document.source,
             "title": self.document.title,
             "page": self.chunk.page,
+            "place": self.chunk.place,
             "heading": list(self.chunk.heading),
             "start": self.chunk.start,
             "end": self.chunk.end,

@@ -20,6 +20,7 @@ def cite(n: int, passage: Passage, span: Span, quote: str) -> Citation:
         source=document.source,
         title=document.title,
         page=chunk.page_at(span[0]),
+        place=chunk.place_at(*span),
         heading=chunk.heading,
         start=span[0],
         end=span[1],

@@ -104,7 +104,7 @@ def as_data(number: int, passage: Passage, header: str = "") -> str:
     """A passage under its number, with where it stands; `header` is its table's, where that is not part of its text."""
     document, chunk = passage.document, passage.chunk
     place = " › ".join(dict.fromkeys([document.title, *chunk.heading]))
-    page = f", page {chunk.page}" if chunk.page else ""
+    page = f", {chunk.place}" if chunk.place else f", page {chunk.page}" if chunk.page else ""
     text = f"{header}\n{chunk.text}" if header else chunk.text
     return _FENCE.sub("", f"[{number}] ({place}{page}; added {document.added_at[:10]})\n{text}\n")
 

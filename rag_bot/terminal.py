@@ -129,7 +129,7 @@ def show_sources(citations: Sequence[Citation], *, quotes: bool) -> None:
     screen = console()
     screen.print()
     for cited in citations:
-        where = place(cited.title, cited.heading, cited.page)
+        where = place(cited.title, cited.heading, cited.page, cited.place)
         screen.print(Text.assemble((f"[{cited.n}] ", "cyan"), (where, "bold")))
         indented(safe(cited.source), 4, "dim")
         if quotes:

@@ -75,7 +75,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A span of a document: `quote == document.text[start:end]`, to the character. `n` is the mark in the answer."""
+    """A span of a document: `quote == document.text[start:end]`, to the character. `n` is the mark in the answer.
+
+    `place` says where that is in a file that has more to say than a page: `Sheet 'Q1', A2:F9`, `slide 3`, `00:01:02`.
+    """
 
     n: int
     document_id: str
@@ -86,6 +89,7 @@ class Citation:
     start: int
     end: int
     quote: str
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

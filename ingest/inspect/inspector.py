@@ -106,7 +106,7 @@ def _masked(parsed: Parsed, found: Sequence[Finding], titled: Sequence[Finding])
         for block in parsed.blocks
         if block.kind == "heading" and parsed.text[block.start : block.end] != text[block.start : block.end]
     }
-    blocks = tuple(_reheaded(block, changed) for block in parsed.blocks) if changed else parsed.blocks
+    blocks = tuple(_renamed(_reheaded(block, changed), changed) for block in parsed.blocks) if changed else parsed.blocks
     return replace(parsed, text=text, title=changed.get(title, title), blocks=blocks)
 
 
@@ -114,6 +114,18 @@ def _reheaded(block: Block, changed: Mapping[str, str]) -> Block:
     if not any(words in changed for words in block.heading):
         return block
     return replace(block, heading=tuple(changed.get(words, words) for words in block.heading))
+
+
+def _renamed(block: Block, changed: Mapping[str, str]) -> Block:
+    """The block without what was masked in the names of its places: sheets are headings, too."""
+    if not any(words in place.name for place in block.places for words in changed):
+        return block
+    places = []
+    for place in block.places:
+        for words, masked_words in changed.items():
+            place = place._replace(name=place.name.replace(words, masked_words))
+        places.append(place)
+    return replace(block, places=tuple(places))
 
 
 def _reason(holding: Sequence[Finding], parsed: Parsed) -> str:

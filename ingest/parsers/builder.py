@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ingest.places import Place
 from ingest.types import Block, BlockKind, Hidden, Parsed, Span
 
 _SEPARATOR = "\n\n"
@@ -95,10 +96,15 @@ def unmarked(text: str) -> str:
 
 
 class TextBuilder:
-    """Text in reading order, block by block. Set `page` (from 1) whenever a new page begins."""
+    """Text in reading order, block by block. Set `page` (from 1) whenever a new page begins.
+
+    Set `place` where the file has more to say of a place than a page: what to call it, as in `Place`. Where `unit` is set,
+    the lines or rows of each block are counted.
+    """
 
     def __init__(self) -> None:
         self.page: int | None = None
+        self.place, self.unit = "", ""
         self._parts: list[str] = []
         self._length = 0
         self._blocks: list[Block] = []
@@ -128,30 +134,46 @@ class TextBuilder:
         """Say in the ledger what of the file is not in the text."""
         self._notes.append(clean(text))
 
-    def heading(self, level: int, text: str) -> None:
-        """A heading of `level` (1 the highest, 0 for a title above them all); what follows stands below it."""
+    def heading(self, level: int, text: str, number: int | None = None) -> None:
+        """A heading of `level` (1 the highest, 0 for a title above them all); what follows stands below it.
+
+        `number` is where it stands, as the builder's `unit` counts.
+        """
         signed = " ".join(self.cleaned(text).split())
         words = unmarked(signed)
         if len(words) > _LONGEST_HEADING:
-            self.text(signed)
+            self.text(signed, number)
             return
         if not words:
             return
         while self._headings and self._headings[-1][0] >= level:
             self._headings.pop()
         self._path = tuple(heading for _, heading in self._headings)
-        self._block("heading", signed)
+        self._block("heading", signed, numbers=[number])
         self._headings.append((level, words))
         self._path = (*self._path, words)
         self._first_heading = self._first_heading or (level, words)
 
-    def text(self, text: str) -> None:
-        """A paragraph, a list item or a piece of code; its line breaks stay."""
-        self._block("text", self.cleaned(text).strip("\n").rstrip())
+    def text(self, text: str, number: int | Sequence[int] | None = None) -> None:
+        """A paragraph, a list item or a piece of code; its line breaks stay.
 
-    def table(self, rows: Sequence[Sequence[str]], *, header: bool = True) -> None:
-        """A table, written as a Markdown table whose first row is the header; `header=False` puts an empty one there."""
+        `number` is that of its first line, where the others follow it, or those of all its lines.
+        """
+        lines = self.cleaned(text).rstrip()
+        kept = lines.lstrip("\n")
+        if not isinstance(number, int):
+            self._block("text", kept, numbers=number or ())
+        else:
+            first = number + len(lines) - len(kept)
+            self._block("text", kept, numbers=range(first, first + kept.count("\n") + 1))
+
+    def table(self, rows: Sequence[Sequence[str]], *, header: bool = True, numbers: Sequence[int] | None = None) -> None:
+        """A table, written as a Markdown table whose first row is the header; `header=False` puts an empty one there.
+
+        `numbers` are those of the rows, as the file counts them.
+        """
         cells = [[" ".join(self.cleaned(cell).replace("|", "\\|").split()) for cell in row] for row in rows]
+        counted = [number for number, row in zip(numbers, cells, strict=True) if any(row)] if numbers else None
         cells = [row for row in cells if any(row)]
         if not cells:
             return
@@ -162,7 +184,9 @@ class TextBuilder:
         padded = width * len(cells) <= 10_000 + 10 * sum(map(len, cells))
         lines = ["| " + " | ".join(row + [""] * (width - len(row) if padded else 0)) + " |" for row in cells]
         lines.insert(1, "| " + " | ".join(["---"] * width) + " |")
-        self._block("table", "\n".join(lines), header_length=len(lines[0]) + 1 + len(lines[1]))
+        # The empty header and the line below the header are no rows of the file.
+        lined = [*counted[:1], None, *counted[1:]] if counted and header else [None, None, *(counted or ())]
+        self._block("table", "\n".join(lines), header_length=len(lines[0]) + 1 + len(lines[1]), numbers=lined)
 
     @property
     def empty(self) -> bool:
@@ -176,7 +200,7 @@ class TextBuilder:
         hidden = tuple(_joined(sorted(self._hidden, key=lambda one: one.start), "".join(self._parts)))
         return Parsed(words or fallback, "".join(self._parts), media_type, tuple(self._blocks), hidden, tuple(self._notes))
 
-    def _block(self, kind: BlockKind, text: str, header_length: int = 0) -> None:
+    def _block(self, kind: BlockKind, text: str, header_length: int = 0, numbers: Sequence[int | None] = ()) -> None:
         spans: list[tuple[int, int, str]] = []
         if _SIGN.search(text):
             header_length = len(_taken_out(text[:header_length])[0])
@@ -190,10 +214,24 @@ class TextBuilder:
         self._parts.append(text)
         self._length += len(text)
         header: Span | None = (start, start + header_length) if header_length else None
-        self._blocks.append(Block(kind, start, self._length, self.page, self._path, header))
+        places = self._places(text, start, numbers)
+        self._blocks.append(Block(kind, start, self._length, self.page, self._path, header, places))
         for left, right, sign in spans:
             way, sure = divmod(_BEGINNINGS.index(sign), 2)
             self._hidden.append(Hidden(HIDDEN_KINDS[way], start + left, start + right, bool(sure), self.page))
+
+    def _places(self, text: str, start: int, numbers: Sequence[int | None]) -> tuple[Place, ...]:
+        """The place of each line that has a number, else the one place of them all."""
+        if not self.unit:
+            return (Place(start, self.place),) if self.place else ()
+        places, beginning = [], start
+        for line, number in zip(text.split("\n"), numbers, strict=False):
+            if number is not None:
+                places.append(Place(start, self.place, self.unit, number))
+            start += len(line) + 1
+        if not places and self.place:
+            return (Place(beginning, self.place),)
+        return tuple(places)
 
 
 def _taken_out(text: str) -> tuple[str, list[tuple[int, int, str]]]:

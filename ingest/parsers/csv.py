@@ -28,7 +28,7 @@ def parse_csv(data: bytes, name: str) -> Parsed:
         text = text[declared.end() :]
     delimiter = declared[1] if declared and declared[1] != '"' else _delimiter(text)
     rows = [row for row in _rows(text, delimiter) if any(cell.strip() for cell in row)]
-    builder.table(rows, header=_has_header(rows[:_SAMPLE_ROWS]))
+    builder.table(rows, header=has_header(rows[:_SAMPLE_ROWS]))
     return builder.build("", "text/csv", title_of(name))
 
 
@@ -54,7 +54,12 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=score)
 
 
-def _has_header(rows: list[list[str]]) -> bool:
+def is_figure(cell: str) -> bool:
+    """Whether a cell holds a number or a date, and no name."""
+    return bool(_NUMBER.match(cell) or _DATE.match(cell))
+
+
+def has_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns: words that differ, no figures (years may head columns)."""
     if not rows:
         return False
@@ -62,5 +67,5 @@ def _has_header(rows: list[list[str]]) -> bool:
     named = [cell for cell in first if cell]
     if len(set(named)) < len(named):
         return False
-    figures = [cell for cell in named if _NUMBER.match(cell) or _DATE.match(cell)]
+    figures = [cell for cell in named if is_figure(cell)]
     return not figures or (len(figures) < len(named) and all(_YEAR.match(cell) for cell in figures))

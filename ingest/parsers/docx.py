@@ -10,24 +10,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ingest.errors import BrokenDocument, EmptyDocument, Encrypted, TooLarge
+from ingest.errors import EmptyDocument
 from ingest.parsers.builder import TextBuilder, clean, marked
 from ingest.parsers.css import RGB, WHITE, near
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
+from ingest.parsers.zipped import opened
 from ingest.types import Parsed
 
 if TYPE_CHECKING:
     from docx.document import Document
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_MIB = 1024 * 1024
-_MOST_ENTRIES = 10_000
-_MOST_BYTES = 200 * _MIB  # unpacked
-_HIGHEST_RATIO = 200  # unpacked to packed; text in XML packs to about a twentieth
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
-_PART = re.compile(r"word/document\d*\.xml")
 # The strict flavour of the format differs in the names of its namespaces only, but python-docx doesn't know them.
 _STRICT = b"http://purl.oclc.org/ooxml/"
 _STRICT_NAMES = (
@@ -49,38 +45,11 @@ _RGB = re.compile(r"[0-9a-fA-F]{6}")
 _NO_TITLE = re.compile(r"(?:word |microsoft word )?(?:document|dokument)\d*|untitled|title|[\W\d_]*", re.IGNORECASE)
 
 
-def is_docx(archive: zipfile.ZipFile) -> bool:
-    """Whether a zip archive is a Word document."""
-    return any(_PART.fullmatch(name) for name in archive.namelist())
-
-
-def check_archive(archive: zipfile.ZipFile) -> None:
-    """Refuse what would unpack to more than a document can be, before anything is unpacked."""
-    entries = archive.infolist()
-    if len(entries) > _MOST_ENTRIES:
-        raise TooLarge(f"holds {len(entries):,} parts, more than {_MOST_ENTRIES:,}")
-    if any(entry.flag_bits & 1 for entry in entries):
-        raise Encrypted("needs a password")
-    unpacked = sum(entry.file_size for entry in entries)
-    if unpacked > _MOST_BYTES:
-        raise TooLarge(f"unpacks to {unpacked // _MIB:,} MB, more than {_MOST_BYTES // _MIB} MB")
-    for entry in entries:
-        if entry.file_size > _MIB and entry.file_size > _HIGHEST_RATIO * entry.compress_size:
-            times = f"{entry.file_size // max(1, entry.compress_size):,} times its size, more than {_HIGHEST_RATIO}"
-            raise TooLarge(f"holds a part that unpacks to {times}: it may be a zip bomb")
-
-
 def parse_docx(data: bytes, name: str) -> Parsed:
     """A Word document of Word 2007 or later."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            check_archive(archive)
-            if _STRICT in archive.read("_rels/.rels"):
-                data = _as_transitional(archive)
-    except KeyError as error:
-        raise BrokenDocument("is a broken Word document: parts of it are missing") from error
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise BrokenDocument("is a broken Word document: its archive is cut short or damaged") from error
+    with opened(data, "Word document") as archive:
+        if _STRICT in archive.read("_rels/.rels"):
+            data = _as_transitional(archive)
     from docx import Document as open_document
 
     document = open_document(io.BytesIO(data))

@@ -36,15 +36,21 @@ _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-
 
 def parse_html(data: bytes, name: str) -> Parsed:
     """A web page."""
+    builder = TextBuilder()
+    title = add_page(builder, data)
+    return builder.build(title, "text/html", title_of(name))
+
+
+def add_page(builder: TextBuilder, data: bytes) -> str:
+    """Hand a whole page to the builder of a document that it is, or that it is a part of; its title comes back."""
     from selectolax.lexbor import LexborHTMLParser
 
     # A NUL would be turned into a replacement character by HTML's rules; here it only stands in the way.
     tree = LexborHTMLParser(decode(data, _declared(data)).replace("\0", ""))
     title = tree.css_first("head title")
-    reader = _Reader()
     if tree.root is not None:
-        reader.read(tree.root)
-    return reader.builder.build(title.text() if title else "", "text/html", title_of(name))
+        _Reader(builder).read(tree.root)
+    return title.text() if title else ""
 
 
 def parse_piece(html: str) -> Parsed:
@@ -146,8 +152,8 @@ class _Table:
 class _Reader:
     """Gathers inline text until a block begins or ends, then hands it to the builder."""
 
-    def __init__(self) -> None:
-        self.builder = TextBuilder()
+    def __init__(self, builder: TextBuilder | None = None) -> None:
+        self.builder = builder or TextBuilder()
         self._inline: list[str] = []
         self._pre = 0  # how many <pre> are open
         self._heading = 0  # the level of the heading that is open

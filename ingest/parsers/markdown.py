@@ -24,16 +24,22 @@ _FRONT_TITLE = re.compile(r"^title\s*[:=]\s*(.*?)\s*$", re.MULTILINE | re.IGNORE
 
 def parse_markdown(data: bytes, name: str) -> Parsed:
     """A Markdown file (CommonMark with tables)."""
+    builder = TextBuilder()
+    text, title = _without_front_matter(builder.cleaned(decode(data)))
+    add_markdown(builder, text)
+    return builder.build(title, "text/markdown", title_of(name))
+
+
+def add_markdown(builder: TextBuilder, text: str) -> None:
+    """Hand a text in Markdown to the builder of a document that it is, or that it is a part of."""
     from markdown_it import MarkdownIt
 
-    walker = _Walker()
-    text, title = _without_front_matter(walker.builder.cleaned(decode(data)))
+    walker = _Walker(builder)
     parser = MarkdownIt("commonmark", {"maxNesting": 60}).enable(["table", "strikethrough"])
     environment: dict[str, Any] = {}
     for token in parser.parse(text, environment):
         walker.take(token)
     walker.references(environment)
-    return walker.builder.build(title, "text/markdown", title_of(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,8 @@ class _Veil:
 class _Walker:
     """Goes through the parser's flat list of tokens and hands the builder what they open and hold."""
 
-    def __init__(self) -> None:
-        self.builder = TextBuilder()
+    def __init__(self, builder: TextBuilder) -> None:
+        self.builder = builder
         self._veil: _Veil | None = None
         self._level = 0  # of the heading that is open
         self._rows: list[list[str]] = []

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from ingest.errors import BrokenDocument, TooLarge
 from ingest.parsers import MAX_BYTES, too_large
-from ingest.parsers.wire import Header, pack_wanted, receive, send, unpack_error, unpack_parsed, unpack_places
+from ingest.parsers.wire import Header, pack_wanted, receive, send, unpack_error, unpack_pages, unpack_parsed
 from ingest.types import PagePlaces, Parsed, Wanted
 
 _MIB = 1024 * 1024
@@ -56,7 +56,7 @@ class ParserPool:
         """Where parts of the text of the file at `path` stand on its pages; DocumentError says why it can't be read."""
         answer, _ = self._request({"name": name, "path": str(path), **pack_wanted(wanted)})
         try:
-            return unpack_places(answer)
+            return unpack_pages(answer)
         except (ValueError, KeyError, TypeError) as error:
             raise BrokenDocument("the parser gave back something unreadable") from error
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from ingest import errors
 from ingest.errors import DocumentError
+from ingest.places import pack_places, read_places
 from ingest.types import Block, Hidden, PagePlaces, Parsed, Wanted
 
 _LENGTHS = struct.Struct(">QQ")
@@ -49,7 +50,15 @@ def pack_parsed(parsed: Parsed) -> tuple[Header, bytes]:
     """A parsed document as a message; the paths of headings, which blocks share, are sent once each."""
     paths: dict[tuple[str, ...], int] = {}
     blocks = [
-        [_BLOCK_KINDS.index(b.kind), b.start, b.end, b.page, paths.setdefault(b.heading, len(paths)), b.header]
+        [
+            _BLOCK_KINDS.index(b.kind),
+            b.start,
+            b.end,
+            b.page,
+            paths.setdefault(b.heading, len(paths)),
+            b.header,
+            pack_places(b.places),
+        ]
         for b in parsed.blocks
     ]
     hidden = [[h.kind, h.start, h.end, h.sure, h.page, h.beside] for h in parsed.hidden]
@@ -66,13 +75,12 @@ def unpack_parsed(header: Header, body: bytes) -> Parsed:
     paths = [tuple(str(words) for words in path) for path in header["paths"]]
     blocks = []
     reached = 0
-    for kind, start, end, page, path, span in header["blocks"]:
+    for kind, start, end, page, path, span, places in header["blocks"]:
         if not reached <= start < end <= len(text):
             raise ValueError(f"a block from {start} to {end} in a text of {len(text)}")
         reached = end
-        blocks.append(
-            Block(_BLOCK_KINDS[kind], start, end, page, paths[path], None if span is None else (span[0], span[1]))  # type: ignore[arg-type]
-        )
+        top = None if span is None else (span[0], span[1])
+        blocks.append(Block(_BLOCK_KINDS[kind], start, end, page, paths[path], top, read_places(places)))  # type: ignore[arg-type]
     hidden = []
     for way, start, end, sure, page, beside in header["hidden"]:
         if not 0 <= start <= end <= len(text):
@@ -92,12 +100,12 @@ def unpack_wanted(header: Header) -> list[Wanted]:
     return [Wanted(*one) for one in header["wanted"]]
 
 
-def pack_places(places: Sequence[PagePlaces]) -> Header:
+def pack_pages(places: Sequence[PagePlaces]) -> Header:
     """Places on pages as a message."""
     return {"places": [[one.page, one.width, one.height, one.boxes] for one in places]}
 
 
-def unpack_places(header: Header) -> list[PagePlaces]:
+def unpack_pages(header: Header) -> list[PagePlaces]:
     """The places in a message; ValueError, KeyError or TypeError where they are none."""
     return [
         PagePlaces(

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ingest.errors import DocumentError
 from ingest.parsers import find_places, parse, too_large
 from ingest.parsers.passwords import trying
-from ingest.parsers.wire import Header, pack_error, pack_parsed, pack_places, receive, send, unpack_wanted
+from ingest.parsers.wire import Header, pack_error, pack_pages, pack_parsed, receive, send, unpack_wanted
 
 try:
     import resource
@@ -57,7 +57,7 @@ def _answer(header: Header, data: bytes) -> tuple[Header, bytes]:
         data = _read(header["path"], limit)
     with trying(header["passwords"]):
         if "wanted" in header:
-            return pack_places(find_places(data, unpack_wanted(header))), b""
+            return pack_pages(find_places(data, unpack_wanted(header))), b""
         return pack_parsed(parse(data, header["name"], max_bytes=limit))
 
 

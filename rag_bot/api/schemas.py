@@ -48,6 +48,7 @@ class Citation(BaseModel):
     start: int
     end: int
     quote: str
+    place: str | None = Field(None, description="Where in the file: `Sheet 'Q1', A2:F9`, `slide 3`, `lines 3-7`, `00:01:02`.")
 
 
 class Sentence(BaseModel):
@@ -125,6 +126,7 @@ class HitObject(BaseModel):
     end: int
     score: float
     text: str
+    place: str | None = Field(None, description="Where in the file, as in a citation.")
 
 
 class Hits(BaseModel):

@@ -63,7 +63,7 @@ def _source(source: Citation, shown: Shown, public_url: str) -> str:
         name = link(where, place)
     else:
         name = escape(place)
-    page = f", page {source.page}" if source.page is not None else ""
+    page = f", {escape(source.place)}" if source.place else f", page {source.page}" if source.page is not None else ""
     line = f"*[{source.n}]* {name}{page}"
     return line if shown.short else f"{line}: “{escape(cut(source.quote, QUOTE))}”"
 

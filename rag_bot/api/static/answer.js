@@ -9,11 +9,11 @@ const STEPS = {
   answer: "Answering",
 };
 
-/** `Title › Heading › Subheading, page 3`, without a heading that only repeats the title. */
-export function placeOf({ heading = [], page = null, title = "" }, withTitle = true) {
+/** `Title › Heading › Subheading, page 3`, without a heading that only repeats the title; a file's own terms come before the page. */
+export function placeOf({ heading = [], page = null, place = null, title = "" }, withTitle = true) {
   const path = heading.filter((part, index) => !(index === 0 && part === title));
   const parts = withTitle ? [title, ...path] : path;
-  return [parts.join(" › "), page === null || page === undefined ? "" : `page ${page}`].filter(Boolean).join(", ");
+  return [parts.join(" › "), place || (page === null || page === undefined ? "" : `page ${page}`)].filter(Boolean).join(", ");
 }
 
 const squeeze = (text) => (text ?? "").trim().replace(/\s+/g, " ");

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ingest.errors import DocumentError
 from ingest.parsers import parse
+from ingest.places import label, within
 from ingest.types import Parsed
 
 Lines = list[tuple[float, float, str]]  # (x, y, text)
@@ -23,6 +25,27 @@ def texts(parsed: Parsed) -> list[str]:
     return [text for _, text in view(parsed)]
 
 
+def place_of(parsed: Parsed, words: str) -> str | None:
+    """Where in its file some text stands, as a citation of it would say."""
+    start = parsed.text.index(words)
+    places = [place for block in parsed.blocks for place in block.places]
+    return label(within(places, start, start + len(words)))
+
+
+def hidden(parsed: Parsed) -> list[tuple[str, str]]:
+    """What is noted as hidden: (in which way, what it says)."""
+    return [(one.kind, one.beside or parsed.text[one.start : one.end]) for one in parsed.hidden]
+
+
+def zip_of(parts: Mapping[str, str | bytes]) -> bytes:
+    """A zip archive with these entries, in this order."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
 def check(parsed: Parsed) -> Parsed:
     """Blocks stand in order inside the text, hold something, don't overlap, and leave out nothing but the space between."""
     reached = 0
@@ -32,6 +55,8 @@ def check(parsed: Parsed) -> Parsed:
         assert parsed.text[block.start : block.end].strip()
         if block.header:
             assert block.kind == "table" and block.start == block.header[0] < block.header[1] <= block.end
+        assert all(block.start <= place.start < block.end for place in block.places)
+        assert list(block.places) == sorted(block.places, key=lambda place: place.start)
         reached = block.end
     assert not parsed.text[reached:].strip()
     parsed.text.encode()

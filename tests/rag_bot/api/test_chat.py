@@ -51,7 +51,7 @@ def test_events_come_in_order_and_end_with_the_answer_object(client: TestClient)
     assert (sentence["text"], sentence["supported"]) == ("Parental leave lasts sixteen weeks.", True)
     assert sentence["citations"][0] == {
         "n": 1, "document_id": "d-leave", "source": "leave.md", "title": "leave.md", "page": 1, "heading": ["Leave"],
-        "start": 0, "end": 35, "quote": "Parental leave lasts sixteen weeks.",
+        "start": 0, "end": 35, "quote": "Parental leave lasts sixteen weeks.", "place": None,
     }  # fmt: skip
     answer = events[-1][1]
     assert answer["answer"].startswith("Parental leave lasts sixteen weeks. [1]")
