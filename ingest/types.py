@@ -70,6 +70,28 @@ class Parsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive, or attached to a message: its name there, with `/` between folders, and its bytes, or why there
+    are none."""
+
+    name: str
+    data: bytes | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """Some of the members of an archive, in its order. `following` is the entry to go on with, None after the last.
+
+    `is_document`: the file that holds them is a document itself, a message with attachments.
+    """
+
+    members: tuple[Member, ...]
+    following: int | None = None
+    is_document: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A passage of one document: what is embedded, searched and quoted from.
 

@@ -1,38 +1,53 @@
-"""Parses in a child process with limits on time and memory: no file can hang, starve or crash the program itself."""
+"""Parses in child processes with limits on time, memory and output: no file can hang, starve or crash the program itself."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
-import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, cast
+from typing import TypeVar
 
 from ingest.errors import BrokenDocument, TooLarge
 from ingest.parsers import MAX_BYTES, too_large
-from ingest.parsers.wire import Header, pack_wanted, receive, send, unpack_error, unpack_pages, unpack_parsed
-from ingest.types import PagePlaces, Parsed, Wanted
+from ingest.parsers.child import Child, Limits
+from ingest.parsers.reading import read_file
+from ingest.parsers.wire import Header, pack_wanted, unpack_error, unpack_pages, unpack_parsed, unpack_unpacked
+from ingest.types import PagePlaces, Parsed, Unpacked, Wanted
 
-_MIB = 1024 * 1024
-_PASSWORDS = "RAG_BOT_PASSWORDS"
+T = TypeVar("T")
+_MOST_CHILDREN = 8  # by default; each may take as much memory as the limit says
+_MOST_FILES = 500  # that one child parses before a fresh one takes its place: libraries keep some of what they were given
 
 
 class ParserPool:
-    """One warm child, started with the first file, replaced when a file was the end of it. May be shared by threads."""
+    """Warm children, started when they are needed, replaced when a file was the end of one. May be shared by threads.
+
+    `size` files are parsed at once, others wait for their turn; 0 stands for one for each core.
+    """
 
     def __init__(
-        self, seconds: float = 120.0, memory_mb: int = 2048, max_bytes: int = MAX_BYTES, passwords: Sequence[str] = ()
+        self,
+        seconds: float = 120.0,
+        memory_mb: int = 2048,
+        max_bytes: int = MAX_BYTES,
+        *,
+        size: int = 0,
+        output_mb: int = 256,
+        passwords: Sequence[str] = (),
     ) -> None:
-        self.seconds = seconds
-        self.memory_mb = memory_mb
+        self.size = size or min(cores(), _MOST_CHILDREN)
         self.max_bytes = max_bytes
+        self.limits = Limits(seconds, memory_mb, output_mb)
         self._passwords = list(passwords)  # told with each request: neither arguments nor environment may show them
+        self._turns = threading.BoundedSemaphore(self.size)
         self._lock = threading.Lock()
-        self._child: _Child | None = None
+        self._idle: list[Child] = []
+        self._busy: set[Child] = set()
+        # A child ends when the thread that started it does, so all are started by one that lasts.
+        self._starter: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> ParserPool:
         return self
@@ -44,111 +59,93 @@ class ParserPool:
         """Parse `data`, or the file at `path` where there is none; DocumentError says why a file can't be taken in."""
         if data is None and path is None:
             raise ValueError("either a path or data must be given")
-        if data is not None and len(data) > self.max_bytes:
-            raise too_large(len(data), self.max_bytes)
-        answer, body = self._request({"name": name, "path": str(path) if data is None else None}, data)
-        try:
-            return unpack_parsed(answer, body)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise BrokenDocument("the parser gave back something unreadable") from error
+        if data is None:
+            assert path is not None
+            data = read_file(path, self.max_bytes)
+        return self._do({"do": "parse", "name": name}, data, unpack_parsed)
+
+    def unpack(self, name: str, data: bytes, *, start: int = 0, files: int, size: int) -> Unpacked | None:
+        """What stands in the file `name` from its entry `start` on, as many entries as go into one answer; None where the file
+        is none that holds others. An archive of more than `files` entries or `size` bytes unpacked is refused (DocumentError).
+        """
+        header = {"do": "unpack", "name": name, "start": start, "files": files, "size": size}
+        return self._do(header, data, unpack_unpacked)
 
     def places(self, path: Path, name: str, wanted: Sequence[Wanted]) -> list[PagePlaces]:
         """Where parts of the text of the file at `path` stand on its pages; DocumentError says why it can't be read."""
-        answer, _ = self._request({"name": name, "path": str(path), **pack_wanted(wanted)})
-        try:
-            return unpack_pages(answer)
-        except (ValueError, KeyError, TypeError) as error:
-            raise BrokenDocument("the parser gave back something unreadable") from error
-
-    def _request(self, header: Header, data: bytes | None = None) -> tuple[Header, bytes]:
-        header = {**header, "max_bytes": self.max_bytes, "passwords": self._passwords}
-        with self._lock:
-            answer, body = self._ask(header, data or b"")
-        if "error" in answer:
-            raise unpack_error(answer)
-        return answer, body
+        header = {"do": "places", "name": name, "wanted": pack_wanted(wanted)}
+        return self._do(header, read_file(path, self.max_bytes), unpack_pages)
 
     def close(self) -> None:
-        """End the child; a later call starts another."""
+        """End all children, also those at work: their callers get a DocumentError. A later call starts others."""
         with self._lock:
-            self._drop()
+            ended, self._idle = [*self._idle, *self._busy], []
+            starter, self._starter = self._starter, None
+        for child in ended:
+            child.end()
+        if starter:
+            starter.shutdown()
+
+    def _do(self, header: Header, data: bytes, read: Callable[[Header, bytes], T]) -> T:
+        if len(data) > self.max_bytes:
+            raise too_large(len(data), self.max_bytes)
+        header |= {"max_bytes": self.max_bytes, "passwords": self._passwords}
+        with self._turns:
+            answer, body = self._ask(header, data)
+        if "error" in answer:
+            raise unpack_error(answer)
+        try:
+            return read(answer, body)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise BrokenDocument("the parser gave back something unreadable") from error
 
     def _ask(self, header: Header, data: bytes) -> tuple[Header, bytes]:
-        """The child's answer. A child whose memory was short is given one fresh start, as earlier files may have used it up."""
+        """A child's answer. A child whose memory was short is given one fresh start, as earlier files may have used it up."""
         while True:
-            fresh = self._child is None
-            child = self._child = self._child or _Child(self.seconds, self.memory_mb)
+            child = self._take()
+            fresh = child.files == 0
             try:
                 answer = child.ask(header, data)
             except BaseException:
-                self._drop()
+                self._drop(child)
                 raise
             if "memory" not in answer[0]:
+                self._give_back(child)
                 return answer
-            self._drop()
+            self._drop(child)
             if fresh:
-                raise TooLarge(f"needed more than {self.memory_mb} MB of memory", hint="Raise RAG_BOT_PARSE_MEMORY_MB.")
+                raise TooLarge(f"needed more than {self.limits.memory_mb} MB of memory", hint="Raise RAG_BOT_PARSE_MEMORY_MB.")
 
-    def _drop(self) -> None:
-        if self._child is not None:
-            self._child.end()
-            self._child = None
+    def _take(self) -> Child:
+        """A child that is alive and waits; the one used last, so that few are warm where few are needed."""
+        with self._lock:
+            while self._idle:
+                child = self._idle.pop()
+                if child.waits():
+                    self._busy.add(child)
+                    return child
+                child.end()
+            self._starter = self._starter or ThreadPoolExecutor(1, "parsers")
+            starting = self._starter.submit(Child, self.limits)
+        child = starting.result()
+        with self._lock:
+            self._busy.add(child)
+        return child
+
+    def _give_back(self, child: Child) -> None:
+        with self._lock:
+            self._busy.discard(child)
+            if child.files < _MOST_FILES and not child.ended:
+                self._idle.append(child)
+                return
+        child.end()
+
+    def _drop(self, child: Child) -> None:
+        with self._lock:
+            self._busy.discard(child)
+        child.end()
 
 
-class _Child:
-    """A running worker."""
-
-    def __init__(self, seconds: float, memory_mb: int) -> None:
-        self._seconds = seconds
-        # As much as the child could hold: more can't be an answer.
-        self._limit = memory_mb * _MIB
-        # -P keeps the folder that the program was started in, which may hold anybody's `csv.py`, out of what is imported.
-        root = str(Path(__file__).resolve().parents[2])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ingest.parsers.worker", str(memory_mb), str(seconds)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**{k: v for k, v in os.environ.items() if k != _PASSWORDS}, "PYTHONPATH": os.pathsep.join(paths)},
-            start_new_session=True,  # an interrupt on the keyboard is the parent's to handle
-        )
-        self._requests = cast(BinaryIO, self._process.stdin)
-        self._answers = cast(BinaryIO, self._process.stdout)
-
-    def ask(self, header: Header, data: bytes) -> tuple[Header, bytes]:
-        """One request and its answer, within the time."""
-        expired = threading.Event()
-
-        def give_up() -> None:
-            expired.set()
-            self._process.kill()
-
-        timer = threading.Timer(self._seconds, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            send(self._requests, header, data)
-            answer = receive(self._answers, self._limit)
-        except (OSError, EOFError, ValueError) as error:
-            if not expired.is_set() and isinstance(error, ValueError):
-                raise BrokenDocument("the parser gave back something unreadable") from error
-            raise self._reason(expired.is_set()) from error
-        finally:
-            timer.cancel()
-            timer.join()
-        return answer
-
-    def _reason(self, expired: bool) -> BrokenDocument:
-        if expired:
-            return BrokenDocument(f"gave up after {self._seconds:g} s", hint="Raise RAG_BOT_PARSE_SECONDS.")
-        code = self._process.wait()
-        return BrokenDocument(f"the parser crashed ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
-
-    def end(self) -> None:
-        """Stop it, whatever it is doing."""
-        self._process.kill()
-        for stream in (self._requests, self._answers):
-            with contextlib.suppress(OSError):  # a request that it did not take any more
-                stream.close()
-        self._process.wait()
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

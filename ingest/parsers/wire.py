@@ -8,35 +8,46 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from ingest import errors
-from ingest.errors import DocumentError
+from ingest.errors import DocumentError, TooLarge
 from ingest.places import pack_places, read_places
-from ingest.types import Block, Hidden, PagePlaces, Parsed, Wanted
+from ingest.types import Block, Hidden, Member, PagePlaces, Parsed, Unpacked, Wanted
 
-_LENGTHS = struct.Struct(">QQ")
+LENGTHS = struct.Struct(">QQ")
 _ERRORS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DocumentError)}
+_MIB = 1024 * 1024
 _BLOCK_KINDS = ("heading", "text", "table")
 
 Header = dict[str, Any]
 
 
+def message(header: Header, body: bytes = b"") -> list[bytes]:
+    """One message, in parts to be written one after another."""
+    encoded = json.dumps(header, separators=(",", ":")).encode("ascii")
+    return [LENGTHS.pack(len(encoded), len(body)), encoded, body]
+
+
 def send(stream: BinaryIO, header: Header, body: bytes = b"") -> None:
     """Write one message."""
-    encoded = json.dumps(header, separators=(",", ":")).encode("ascii")
-    stream.write(_LENGTHS.pack(len(encoded), len(body)))
-    stream.write(encoded)
-    stream.write(body)
+    for part in message(header, body):
+        stream.write(part)
     stream.flush()
 
 
-def receive(stream: BinaryIO, limit: int | None = None) -> tuple[Header, bytes]:
-    """Read one message; EOFError where the other side is gone, ValueError where it talks nonsense or past `limit` bytes."""
-    header_length, body_length = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
-    if limit is not None and header_length + body_length > limit:
-        raise ValueError(f"a message of {header_length + body_length} bytes, more than {limit}")
-    header = json.loads(_exactly(stream, header_length))
+def receive(stream: BinaryIO) -> tuple[Header, bytes]:
+    """Read one message; EOFError where the other side is gone, ValueError where it talks nonsense."""
+    header_length, body_length = LENGTHS.unpack(_exactly(stream, LENGTHS.size))
+    return header_of(_exactly(stream, header_length)), _exactly(stream, body_length)
+
+
+def header_of(encoded: bytes) -> Header:
+    """The header of a message; ValueError where it is none."""
+    try:
+        header = json.loads(encoded)
+    except RecursionError as error:
+        raise ValueError("a header that nests too deeply") from error
     if not isinstance(header, dict):
         raise ValueError("a message without a header")
-    return header, _exactly(stream, body_length)
+    return header
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:
@@ -90,14 +101,14 @@ def unpack_parsed(header: Header, body: bytes) -> Parsed:
     return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks), tuple(hidden), notes)
 
 
-def pack_wanted(wanted: Sequence[Wanted]) -> Header:
+def pack_wanted(wanted: Sequence[Wanted]) -> list[list[object]]:
     """What is to be found on pages, as part of a request."""
-    return {"wanted": [[one.page, one.text, one.start, one.end] for one in wanted]}
+    return [[one.page, one.text, one.start, one.end] for one in wanted]
 
 
-def unpack_wanted(header: Header) -> list[Wanted]:
+def unpack_wanted(wanted: list[Any]) -> list[Wanted]:
     """What a request wants to be found."""
-    return [Wanted(*one) for one in header["wanted"]]
+    return [Wanted(*one) for one in wanted]
 
 
 def pack_pages(places: Sequence[PagePlaces]) -> Header:
@@ -105,14 +116,39 @@ def pack_pages(places: Sequence[PagePlaces]) -> Header:
     return {"places": [[one.page, one.width, one.height, one.boxes] for one in places]}
 
 
-def unpack_pages(header: Header) -> list[PagePlaces]:
+def unpack_pages(header: Header, _: bytes = b"") -> list[PagePlaces]:
     """The places in a message; ValueError, KeyError or TypeError where they are none."""
-    return [
-        PagePlaces(
-            int(page), float(width), float(height), tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in boxes)
-        )
-        for page, width, height, boxes in header["places"]
-    ]
+    places = []
+    for page, width, height, boxes in header["places"]:
+        numbers = tuple((float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in boxes)
+        places.append(PagePlaces(int(page), float(width), float(height), numbers))
+    return places
+
+
+def pack_unpacked(unpacked: Unpacked | None) -> tuple[Header, bytes]:
+    """What an archive holds as a message: the members' bytes one after another, their names and lengths before them."""
+    if unpacked is None:
+        return {"members": None}, b""
+    members = [[one.name, None if one.data is None else len(one.data), one.error] for one in unpacked.members]
+    header = {"members": members, "following": unpacked.following, "document": unpacked.is_document}
+    return header, b"".join(one.data for one in unpacked.members if one.data is not None)
+
+
+def unpack_unpacked(header: Header, body: bytes) -> Unpacked | None:
+    """The members in a message; ValueError, KeyError or TypeError where it is none."""
+    if header["members"] is None:
+        return None
+    members, reached = [], 0
+    for name, length, error in header["members"]:
+        if length is None:
+            members.append(Member(str(name), None, str(error)))
+            continue
+        if not 0 <= length <= len(body) - reached:
+            raise ValueError(f"a member of {length} bytes in an answer of {len(body)}")
+        members.append(Member(str(name), body[reached : reached + length]))
+        reached += length
+    following = header["following"]
+    return Unpacked(tuple(members), None if following is None else int(following), bool(header["document"]))
 
 
 def pack_error(error: DocumentError) -> Header:
@@ -123,3 +159,9 @@ def pack_error(error: DocumentError) -> Header:
 def unpack_error(header: Header) -> DocumentError:
     """The refusal in a message."""
     return _ERRORS.get(str(header["error"]), DocumentError)(str(header["message"]), str(header.get("hint", "")))
+
+
+def too_much(size: int, limit_mb: int) -> TooLarge:
+    """The refusal of a file that makes an answer of `size` bytes."""
+    message = f"makes {size // _MIB:,} MB of text, more than the {limit_mb:,} MB that are allowed"
+    return TooLarge(message, hint="Raise RAG_BOT_PARSE_OUTPUT_MB, or split the file.")

@@ -1,30 +1,44 @@
-"""The child process that parses: reads requests from its input until that ends, with limits on what it may take."""
+"""The child process that parses: reads requests from its input until that ends, with limits on what it may take and do."""
 
 from __future__ import annotations
 
 import math
 import os
-import stat
 import sys
 from typing import BinaryIO
 
 from ingest.errors import DocumentError
-from ingest.parsers import find_places, parse, too_large
+from ingest.parsers import find_places, parse
 from ingest.parsers.passwords import trying
-from ingest.parsers.wire import Header, pack_error, pack_pages, pack_parsed, receive, send, unpack_wanted
+from ingest.parsers.sandbox import close_up, die_with
+from ingest.parsers.wire import (
+    Header,
+    pack_error,
+    pack_pages,
+    pack_parsed,
+    pack_unpacked,
+    receive,
+    send,
+    too_much,
+    unpack_wanted,
+)
 
 try:
     import resource
 except ImportError:  # not a Unix: the parent's clock is the only limit
     resource = None  # type: ignore[assignment]
 
+_MIB = 1024 * 1024
+
 
 def main() -> None:
     """Answer requests one after another."""
-    memory_mb, seconds = int(sys.argv[1]), float(sys.argv[2])
+    memory_mb, seconds, output_mb, parent = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    die_with(parent)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not end up between the answers
     _limit_memory(memory_mb)
+    close_up()
     while True:
         try:
             header, data = receive(requests)
@@ -32,7 +46,10 @@ def main() -> None:
             return
         _limit_time(seconds)
         try:
-            answer, body = _answer(header, data)
+            with trying(header.get("passwords", ())):
+                answer, body = _answer(header, data)
+            if len(body) > output_mb * _MIB:
+                raise too_much(len(body), output_mb)
         except DocumentError as error:
             answer, body = pack_error(error), b""
         except MemoryError:
@@ -43,6 +60,17 @@ def main() -> None:
             return
 
 
+def _answer(header: Header, data: bytes) -> tuple[Header, bytes]:
+    limit = int(header["max_bytes"])
+    if header["do"] == "parse":
+        return pack_parsed(parse(data, header["name"], max_bytes=limit))
+    if header["do"] == "places":
+        return pack_pages(find_places(data, unpack_wanted(header["wanted"]))), b""
+    from ingest.parsers.containers import unpack
+
+    return pack_unpacked(unpack(data, header["name"], header["start"], header["files"], header["size"], limit))
+
+
 def _send(answers: BinaryIO, answer: Header, body: bytes) -> None:
     try:
         send(answers, answer, body)
@@ -50,35 +78,10 @@ def _send(answers: BinaryIO, answer: Header, body: bytes) -> None:
         sys.exit(0)
 
 
-def _answer(header: Header, data: bytes) -> tuple[Header, bytes]:
-    """What is asked for: the file as text, or where in it something stands."""
-    limit = int(header["max_bytes"])
-    if header["path"] is not None:
-        data = _read(header["path"], limit)
-    with trying(header["passwords"]):
-        if "wanted" in header:
-            return pack_pages(find_places(data, unpack_wanted(header))), b""
-        return pack_parsed(parse(data, header["name"], max_bytes=limit))
-
-
-def _read(path: str, limit: int) -> bytes:
-    try:
-        # Without O_NONBLOCK, opening what has become a pipe since it was found would wait for ever.
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise DocumentError("is not a regular file")
-            if status.st_size > limit:
-                raise too_large(status.st_size, limit)
-            return file.read(limit + 1)
-    except OSError as error:
-        raise DocumentError(f"can't be read: {error.strerror or error}") from error
-
-
 def _limit_memory(memory_mb: int) -> None:
     if resource is None:
         return
-    _lower(resource.RLIMIT_AS, memory_mb * 1024 * 1024)
+    _lower(resource.RLIMIT_AS, memory_mb * _MIB)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, 0)
 

@@ -28,9 +28,9 @@ def pool() -> Iterator[ParserPool]:
 
 
 def child_of(pool: ParserPool) -> int:
-    """The process id of the running child."""
-    assert pool._child is not None
-    return pool._child._process.pid
+    """The process id of the child that waits."""
+    (child,) = pool._idle
+    return child.pid
 
 
 def test_it_gives_what_the_parser_gives(pool: ParserPool, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_it_gives_what_the_parser_gives(pool: ParserPool, tmp_path: Path) -> Non
 
 def test_the_child_starts_late_and_is_used_again() -> None:
     with ParserPool(60, 1024) as pool:
-        assert pool._child is None
+        assert pool._idle == []
         pool(None, "a.txt", b"one")
         first = child_of(pool)
         with pytest.raises(EmptyDocument, match="holds no text"):
@@ -104,33 +104,118 @@ def test_a_file_that_needs_too_much_memory_is_given_up() -> None:
         assert texts(pool(None, "a.txt", b"next")) == ["next"]
 
 
-def test_a_parser_that_crashes_is_replaced(pool: ParserPool) -> None:
+def test_a_parser_that_crashes_is_replaced() -> None:
+    with ParserPool(seconds=60, memory_mb=2048, size=1) as pool:
+        pool(None, "a.txt", b"one")
+        killer = threading.Timer(0.5, os.kill, (child_of(pool), signal.SIGSEGV))
+        killer.start()
+        with pytest.raises(BrokenDocument, match=r"the parser crashed \(signal 11\)"):
+            pool(None, "slow.md", b"*a_ " * 2_000_000)
+        assert texts(pool(None, "a.txt", b"three")) == ["three"]
+
+
+def test_a_child_that_died_while_it_waited_is_no_fault_of_the_next_file(pool: ParserPool) -> None:
     pool(None, "a.txt", b"one")
-    os.kill(child_of(pool), signal.SIGSEGV)
-    with pytest.raises(BrokenDocument, match=r"the parser crashed \(signal 11\)"):
-        pool(None, "a.txt", b"two")
-    assert texts(pool(None, "a.txt", b"three")) == ["three"]
+    first = child_of(pool)
+    os.kill(first, signal.SIGKILL)
+    pool._idle[0]._process.wait()
+    assert texts(pool(None, "a.txt", b"two")) == ["two"]
+    assert child_of(pool) != first
 
 
-def test_threads_take_turns(pool: ParserPool) -> None:
-    results: dict[int, list[str]] = {}
+def test_a_child_is_replaced_after_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.parsers.pool._MOST_FILES", 3)
+    with ParserPool(60, 1024, size=1) as pool:
+        children = []
+        for _ in range(4):
+            pool(None, "a.txt", b"one")
+            children += [child.pid for child in pool._idle]
+        assert len(children) == 3 and len(set(children)) == 2
 
-    def work(number: int) -> None:
-        for _ in range(5):
-            results[number] = texts(pool(None, "a.txt", f"number {number}".encode()))
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
+def test_more_text_than_is_allowed_is_refused() -> None:
+    with ParserPool(60, 1024, size=1, output_mb=1) as pool:
+        with pytest.raises(TooLarge, match="makes 2 MB of text, more than the 1 MB") as caught:
+            pool(None, "a.txt", b"word " * 500_000)
+        assert "RAG_BOT_PARSE_OUTPUT_MB" in caught.value.hint
+        first = child_of(pool)
+        assert texts(pool(None, "a.txt", b"next")) == ["next"]
+        assert child_of(pool) == first
+
+
+def test_threads_are_served_at_once_and_in_order_of_need() -> None:
+    with ParserPool(60, 1024, size=2) as pool:
+        results: dict[int, list[str]] = {}
+
+        def work(number: int) -> None:
+            for _ in range(5):
+                results[number] = texts(pool(None, "a.txt", f"number {number}".encode()))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert results == {number: [f"number {number}"] for number in range(6)}
+        assert 1 <= len(pool._idle) <= 2
+
+
+def test_a_slow_file_holds_up_no_other() -> None:
+    with ParserPool(seconds=6, memory_mb=2048, size=2) as pool:
+        outcomes: list[str] = []
+
+        def slow() -> None:
+            try:
+                pool(None, "slow.md", b"*a_ " * 2_000_000)
+            except DocumentError as error:
+                outcomes.append(str(error))
+
+        thread = threading.Thread(target=slow)
         thread.start()
-    for thread in threads:
+        while not pool._busy:
+            time.sleep(0.01)
+        for number in range(3):
+            assert texts(pool(None, "a.txt", f"{number}".encode())) == [f"{number}"]
+        assert outcomes == []
         thread.join()
-    assert results == {number: [f"number {number}"] for number in range(4)}
+        assert outcomes == ["gave up after 6 s"]
+
+
+def test_closing_does_not_wait_for_a_file_that_is_being_parsed() -> None:
+    pool = ParserPool(seconds=300, memory_mb=2048, size=1)
+    outcomes: list[str] = []
+
+    def slow() -> None:
+        try:
+            pool(None, "slow.md", b"*a_ " * 2_000_000)
+        except DocumentError as error:
+            outcomes.append(str(error))
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    while not pool._busy:
+        time.sleep(0.01)
+    pool.close()
+    thread.join(60)
+    assert outcomes == ["was not parsed: the program is stopping"]
+
+
+def test_children_outlive_the_threads_that_asked_for_them(pool: ParserPool) -> None:
+    thread = threading.Thread(target=pool, args=(None, "a.txt", b"one"))
+    thread.start()
+    thread.join()
+    first = child_of(pool)
+    time.sleep(0.2)
+    assert texts(pool(None, "a.txt", b"two")) == ["two"]
+    assert child_of(pool) == first
 
 
 def test_the_child_ends_with_its_parent() -> None:
     program = (
-        "import os; from ingest.parsers.pool import ParserPool; pool = ParserPool(60, 1024); pool(None, 'a.txt', b'x');"
-        "print(pool._child._process.pid, flush=True); os.kill(os.getpid(), 9)"
+        "import os, time; from ingest.parsers.pool import ParserPool; pool = ParserPool(300, 2048); pool(None, 'a.txt', b'x');"
+        "import threading; child = pool._idle[0].pid;"
+        "busy = threading.Thread(target=pool, args=(None, 'slow.md', b'*a_ ' * 2_000_000), daemon=True);"
+        "busy.start(); time.sleep(0.5); print(child, flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False, text=True)
     child = int(done.stdout)
