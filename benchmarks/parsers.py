@@ -40,6 +40,7 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "odt": ALL,
     "odp": ALL,
     "ods": ALL,
+    "scan": (),
 }
 OTHERS = ("eml", "msg", "rtf", "rst", "org", "json", "ndjson", "yaml", "xml", "ipynb", "txt", "tsv", "zip", "doc", "ppt", "xls")
 
@@ -141,6 +142,26 @@ def with_reference(root: Path) -> Iterator[Case]:
         path = found.parent.parent / f"{found.stem}.pdf"
         if path.is_file():
             yield _case(path, found.read_text(encoding="utf-8"))
+
+
+def scans(root: Path) -> Iterator[Case]:
+    """Pictures of pages that there is a PDF with text of, and docling's scans with what is written on them."""
+    for path in sorted(root.glob("unstructured/img/*")):
+        twin = root / "unstructured/pdf" / f"{path.stem}.pdf"
+        if twin.is_file() and path.suffix in (".png", ".jpg", ".tiff"):
+            yield Case(path, "scan", _plain(twin))
+    for found in sorted(root.glob("docling/ocr/groundtruth/tesseract/full_page/*.md")):
+        name = found.name.partition(".")[0]
+        for path in sorted(root.glob(f"docling/ocr/sources/{name}*.pdf")):
+            yield Case(path, "scan", found.read_text(encoding="utf-8"))
+
+
+def _plain(path: Path) -> str:
+    """The text of a PDF as pdfium gives it; of pages after the first, nothing: the picture shows one."""
+    import pypdfium2
+
+    with pypdfium2.PdfDocument(path) as document:
+        return str(document[0].get_textpage().get_text_range())
 
 
 def without_reference(root: Path, known: set[Path]) -> Iterator[Case]:
@@ -271,7 +292,7 @@ def measured(name: str, cases: Sequence[Case]) -> tuple[dict[str, Score], str]:
 def run(options: Options) -> dict[str, Any]:
     """Every library on every format that it is tried on."""
     root = folder() / "documents"
-    cases = list(with_reference(root))
+    cases = [*with_reference(root), *scans(root)]
     rest = list(without_reference(root, {case.path for case in cases}))
     if options.quick:
         cases, rest = cases[::8], rest[::40]

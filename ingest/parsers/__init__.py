@@ -34,13 +34,18 @@ def parse(data: bytes, name: str, *, max_bytes: int = MAX_BYTES) -> Parsed:
     return parsed
 
 
-def find_places(data: bytes, wanted: Sequence[Wanted]) -> list[PagePlaces]:
+def find_places(data: bytes, name: str, wanted: Sequence[Wanted]) -> list[PagePlaces]:
     """Where parts of a file's text stand on its pages; nothing of a format without them. Raises DocumentError."""
-    if b"%PDF-" not in data[:1024]:
-        return []
-    from ingest.parsers.pdf_places import find_places as find_in_pdf
+    kind = format_of(data, name).kind
+    if kind == "pdf":
+        from ingest.parsers.pdf_places import find_places as find_in_pdf
 
-    return find_in_pdf(data, wanted)
+        return find_in_pdf(data, wanted)
+    if kind == "picture":
+        from ingest.parsers.picture import find_places as find_in_picture
+
+        return find_in_picture(data, wanted)
+    return []
 
 
 def too_large(size: int, limit: int) -> TooLarge:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingest.errors import BrokenDocument, EmptyDocument
+from ingest.parsers import ocr
 from ingest.parsers.builder import TextBuilder, clean
 from ingest.parsers.names import title_of
 from ingest.parsers.passwords import locked, tried
@@ -20,6 +21,8 @@ from ingest.types import Parsed
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
 
+    from ingest.parsers.scan import Scan
+
 _FIRST_SENTENCE = re.compile(r"^.*?[.!?][\"'”’)\]]*(?=\s+[^a-z\s])", re.DOTALL)
 _NO_TITLE = re.compile(
     r"untitled.*|title|\(?anonymous\)?|unknown|document\d*|(?:powerpoint )?presentation\d*|microsoft word.*"
@@ -27,6 +30,8 @@ _NO_TITLE = re.compile(
     re.IGNORECASE,
 )
 _MOST_OUTLINE_ENTRIES = 10_000
+_SCAN_DPI = 150  # of pages that OCR reads: finer ones cost time and find no more
+_MOST_SCAN_SIDE = 3000  # pixels
 _MOST_NAMED = 10  # pages without text
 _MOST_ANNOTATIONS = 200  # of a page
 _LONGEST_ANNOTATION = 100_000  # bytes
@@ -55,7 +60,7 @@ class _Fonts:
 
 
 def parse_pdf(data: bytes, name: str) -> Parsed:
-    """A PDF that carries its text; a scan carries none."""
+    """A PDF; on pages that carry no text, as those of a scan, what OCR reads where it is installed."""
     import pypdfium2
 
     document = open_pdf(data)
@@ -72,7 +77,7 @@ def parse_pdf(data: bytes, name: str) -> Parsed:
     finally:
         document.close()
     builder = TextBuilder()
-    _write(builder, pages, outline)
+    write_pages(builder, pages, outline)
     for builder.page, note in notes:
         builder.beside("annotation", note)
     if builder.empty:
@@ -102,8 +107,12 @@ def _pictures(pages: list[int], count: int) -> str:
         return ""
     named = ", ".join(map(str, pages[:_MOST_NAMED])) + (", …" if len(pages) > _MOST_NAMED else "")
     if len(pages) == 1:
-        return f"page {named} of {count} is a picture without text"
-    return f"{len(pages)} of {count} pages are pictures without text ({named})"
+        which = f"page {named} of {count} is a picture without text"
+    else:
+        which = f"{len(pages)} of {count} pages are pictures without text ({named})"
+    if not ocr.installed():
+        return f"{which}: {ocr.INSTALL}"
+    return which if ocr.is_time() else f"{which}: there was no time for all (RAG_BOT_PARSE_SECONDS)"
 
 
 def _pages(document: PdfDocument, notes: list[tuple[int, str]], pictures: list[int]) -> Iterator[list[Paragraph | Table]]:
@@ -125,10 +134,23 @@ def _pages(document: PdfDocument, notes: list[tuple[int, str]], pictures: list[i
             notes += ((index + 1, note) for note in _annotations(page))
             items = read_page(page, eyes)
             if not items and any(page.get_objects(max_depth=2)):
-                pictures.append(index + 1)
+                items = scan.items if (scan := scan_page(page)) else []
+                if not items:
+                    pictures.append(index + 1)
             yield paragraphs(items, index + 1)
         finally:
             page.close()
+
+
+def scan_page(page: PdfPage) -> Scan | None:
+    """What OCR reads on a page; None where it is not installed, or the time is up."""
+    if not ocr.installed() or not ocr.is_time():
+        return None
+    from ingest.parsers.scan import read_scan
+
+    width, height = page.get_size()
+    scale = min(_SCAN_DPI / 72, _MOST_SCAN_SIDE / max(width, height, 1.0))
+    return read_scan(page.render(scale=scale, rev_byteorder=True).to_numpy()[:, :, :3], 1 / scale)
 
 
 def _annotations(page: PdfPage) -> Iterator[str]:
@@ -173,7 +195,8 @@ class _Piece:
     table: Table | None = None
 
 
-def _write(builder: TextBuilder, pages: list[list[Paragraph | Table]], outline: dict[tuple[int, str], int]) -> None:
+def write_pages(builder: TextBuilder, pages: list[list[Paragraph | Table]], outline: dict[tuple[int, str], int]) -> None:
+    """Write what stands on the pages; the outline (page and key of a title -> level) tells headings, or else the font."""
     pieces = _pieces(pages, outline)
     _join_over_page_breaks(pieces)
     for piece in pieces:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ingest.errors import BrokenDocument
-from ingest.parsers.pdf import open_pdf
+from ingest.parsers.pdf import open_pdf, scan_page
 from ingest.parsers.pdf_page import Line, Table, Word, read_page
 from ingest.parsers.pdf_paragraphs import spelled
 from ingest.parsers.pdf_seen import Box, Eyes
@@ -18,6 +18,8 @@ from ingest.types import PagePlaces, Wanted
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
+
+    from ingest.parsers.scan import Scan
 
 _FINE = 100  # parts of a point, in which pdfium tells places on the page as it is shown
 _WIDE_GAP = 2.0  # in heights of a word: words of a line that are farther apart get boxes of their own
@@ -74,16 +76,22 @@ def find_places(data: bytes, wanted: Sequence[Wanted]) -> list[PagePlaces]:
     document = open_pdf(data)
     eyes = Eyes()
     pages: dict[int, Letters] = {}
+    scans: dict[int, Scan] = {}
 
     def letters(number: int) -> Letters:
         if number not in pages:
             pages[number] = Letters()
             if 0 < number <= len(document):
                 with closing(document[number - 1]) as page:
-                    pages[number] = letters_of(read_page(page, eyes))
+                    items = read_page(page, eyes)
+                    if not items and (scan := scan_page(page)):
+                        scans[number], items = scan, scan.items
+                    pages[number] = letters_of(items)
         return pages[number]
 
     def shown(number: int, boxes: Sequence[Box]) -> PagePlaces:
+        if number in scans:
+            return scans[number].as_shown(number, boxes)
         with closing(document[number - 1]) as page:
             return _as_shown(page, number, boxes)
 

@@ -25,6 +25,12 @@ SAFE_TYPES = frozenset(
     {
         "application/pdf",
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "image/bmp",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/tiff",
+        "image/webp",
         "text/csv",
         "text/markdown",
         "text/plain",

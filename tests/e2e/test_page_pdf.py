@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen import canvas
 
+from ingest.parsers import ocr
 from tests.e2e.service import Service, running_service
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page_pdf")]
@@ -20,6 +22,7 @@ PARKING = "The parking garage opens at 6 in the morning on every working day."
 BICYCLES = "Bicycles are parked in the cellar of the office, behind the archive."
 LAPTOPS = "A new laptop is approved by the head of the IT department."
 SAUNA = "The sauna is heated on Thursday evenings from seven to ten."
+PLANTS = "The porter waters the plants of the office on Mondays."
 FILLER = "Offices have plants, and visitors sign the book at the door of the building."
 
 # Of the red pixels on the page's canvas: how many lie inside a box as it is laid out, and how many outside of all.
@@ -72,6 +75,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     (folder / "parking.pdf").write_bytes(pdf(PARKING, page=2))
     (folder / "bicycles.pdf").write_bytes(turned(pdf(BICYCLES, page=3)))
     (folder / "sauna.pdf").write_bytes(pdf(SAUNA, page=1, encrypt=StandardEncryption("open sesame")))
+    picture = Image.new("RGB", (900, 500), "white")
+    ImageDraw.Draw(picture).text((60, 180), PLANTS, "black", ImageFont.load_default(26))
+    if ocr.installed():
+        picture.save(folder / "plants.png")
     (folder / "laptops.md").write_text(f"# Laptops\n\n{LAPTOPS}\n", encoding="utf-8")
     with running_service(folder, home, RAG_BOT_PASSWORDS="open sesame") as service:
         yield service
@@ -158,6 +165,19 @@ def test_other_formats_are_shown_as_text(page: Page) -> None:
     expect(page.locator("#source mark")).to_have_text(LAPTOPS)
     expect(page.locator("#source-views")).to_be_hidden()
     expect(page.locator(".pages")).to_have_count(0)
+
+
+@pytest.mark.skipif(not ocr.installed(), reason="needs the extra `ocr`")
+def test_a_quote_of_a_picture_is_boxed_on_it(page: Page) -> None:
+    cite(page, "Who waters the plants of the office?")
+    expect(page.locator(".sheet img")).to_be_visible()
+    expect(page.locator(".quote-box")).to_have_count(1)
+    image, box = (page.locator(name).bounding_box() for name in (".sheet img", ".quote-box"))
+    assert image and box
+    scale = image["width"] / 900
+    assert box["x"] - image["x"] == pytest.approx(60 * scale, abs=5)
+    assert image["y"] + 175 * scale < box["y"] < image["y"] + 195 * scale
+    assert 20 * scale < box["height"] < 45 * scale
 
 
 def test_on_a_phone(page: Page) -> None:

@@ -1,4 +1,4 @@
-// The pages of a PDF in the source panel, drawn by pdf.js, with the quote boxed. Nothing of the file is ever run.
+// The pages of a PDF (drawn by pdf.js), or a picture, in the source panel, with the quote boxed. Nothing of the file is ever run.
 
 import { documents } from "./api.js";
 import { el, iconButton } from "./dom.js";
@@ -48,6 +48,11 @@ async function pdfOf({ document_id: id, sha256 }) {
   }
 }
 
+const PICTURES = ["image/bmp", "image/gif", "image/jpeg", "image/png", "image/webp"]; // that browsers show
+
+/** Whether the document's pages can be shown here. */
+export const hasPages = ({ media_type: type, masked }) => !masked && (type === "application/pdf" || PICTURES.includes(type));
+
 /** Why a page can't be shown, for a person. */
 export function pageProblem(error) {
   if (error.name === "PasswordException") return "The file is encrypted, so its pages are not shown here. This is its text.";
@@ -77,10 +82,28 @@ export class Pages {
   /** Draw the page; raises what pdf.js raises. The node must stand in the document, as its width is the page's. */
   async draw() {
     const turn = (this.drawing += 1);
+    const [sheet, number, count] = await (PICTURES.includes(this.info.media_type) ? this.picture() : this.page());
+    if (turn !== this.drawing) return;
+    this.number = number;
+    this.sheet.style.width = `${100 * ZOOMS[this.zoom]}%`;
+    this.sheet.replaceChildren(sheet, ...this.boxes());
+    this.where.textContent = `Page ${number} of ${count}`;
+    this.earlier.disabled = number <= 1;
+    this.later.disabled = number >= count;
+    this.smaller.disabled = this.zoom === 0;
+    this.larger.disabled = this.zoom === ZOOMS.length - 1;
+  }
+
+  async picture() {
+    const image = el("img", { src: documents.file(this.info.document_id), alt: "The picture that is quoted" });
+    await image.decode();
+    return [image, 1, 1];
+  }
+
+  async page() {
     const pdf = await pdfOf(this.info);
     const number = Math.min(Math.max(this.number, 1), pdf.numPages);
     const page = await pdf.getPage(number);
-    if (turn !== this.drawing) return;
     const plain = page.getViewport({ scale: 1 });
     const width = this.node.clientWidth * ZOOMS[this.zoom];
     const most = Math.sqrt(MOST_PIXELS / (plain.width * plain.height));
@@ -89,15 +112,7 @@ export class Pages {
       role: "img", "aria-label": `Page ${number} of ${pdf.numPages}`, width: Math.round(viewport.width), height: Math.round(viewport.height),
     });
     await page.render({ canvas, viewport }).promise;
-    if (turn !== this.drawing) return;
-    this.number = number;
-    this.sheet.style.width = `${100 * ZOOMS[this.zoom]}%`;
-    this.sheet.replaceChildren(canvas, ...this.boxes());
-    this.where.textContent = `Page ${number} of ${pdf.numPages}`;
-    this.earlier.disabled = number <= 1;
-    this.later.disabled = number >= pdf.numPages;
-    this.smaller.disabled = this.zoom === 0;
-    this.larger.disabled = this.zoom === ZOOMS.length - 1;
+    return [canvas, number, pdf.numPages];
   }
 
   /** The boxes of this page, placed by shares of its size: they stay right at any zoom. */

@@ -5,7 +5,7 @@
 import { documents } from "./api.js";
 import { placeOf } from "./answer.js";
 import { byId, el, icon } from "./dom.js";
-import { Pages, pageProblem } from "./pages.js";
+import { hasPages, Pages, pageProblem } from "./pages.js";
 
 const AROUND = 2000;
 const MORE = 6000;
@@ -97,7 +97,7 @@ export class SourcePanel {
 
   /** Show the page that the quote stands on; false where its text must do: there are no pages, or other words there now. */
   async drawPage(info, stretch, citation, signal) {
-    if (!citation || info.media_type !== "application/pdf" || info.masked) return false;
+    if (!citation || !hasPages(info)) return false;
     if (stretch.cut(citation.start, citation.end).inside !== citation.quote) return false;
     try {
       const places = await documents.boxes(info.document_id, citation.start, citation.end, signal);

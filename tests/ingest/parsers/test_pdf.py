@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
-from PIL import Image
 from reportlab.lib import colors
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.lib.styles import getSampleStyleSheet
-from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 from reportlab.platypus import ListFlowable, PageBreak, Paragraph, Table
 
@@ -135,27 +133,6 @@ def test_two_columns_are_read_one_after_the_other() -> None:
     lines: Lines = [(72, 700 - 14 * row, line) for row, line in enumerate(left)]
     lines += [(320, 700 - 14 * row, line) for row, line in enumerate(right)]
     assert " ".join(texts(parse_pdf(draw_pdf([lines]), "a.pdf"))) == " ".join(left + right)
-
-
-def pictured(*pages: str) -> bytes:
-    """A PDF whose pages show the text, or where there is none a picture."""
-    stream = io.BytesIO()
-    drawing = canvas.Canvas(stream)
-    for text in pages:
-        if text:
-            drawing.drawString(72, 700, text)
-        else:
-            drawing.drawImage(ImageReader(Image.new("RGB", (30, 30), "navy")), 72, 500, 300, 300)
-        drawing.showPage()
-    drawing.save()
-    return stream.getvalue()
-
-
-def test_pages_that_are_pictures_are_noted() -> None:
-    document = parse_pdf(pictured("Some text.", "", "More text.", ""), "a.pdf")
-    assert document.notes == ("2 of 4 pages are pictures without text (2, 4)",)
-    with pytest.raises(EmptyDocument, match="holds no text: page 1 of 1 is a picture without text"):
-        parse_pdf(pictured(""), "a.pdf")
 
 
 def test_an_empty_page_is_no_picture() -> None:

@@ -31,7 +31,7 @@ def places_of(data: bytes, quote: str, nth: int = 0) -> list[PagePlaces]:
     start = -1
     for _ in range(nth + 1):
         start = parsed.text.index(quote, start + 1)
-    return find_places(data, wanted_at(parsed.text, parsed.blocks, start, start + len(quote)))
+    return find_places(data, "a.pdf", wanted_at(parsed.text, parsed.blocks, start, start + len(quote)))
 
 
 def ink(data: bytes, page: int, boxes: Sequence[tuple[float, float, float, float]]) -> tuple[int, int]:
@@ -127,21 +127,21 @@ def test_a_sentence_over_the_page_break_has_boxes_on_both_pages() -> None:
 def test_what_is_not_there_has_no_place() -> None:
     data = draw_pdf([[(72, 700, "Some text.")]])
     other = parse(draw_pdf([[(72, 700, "Quite other words.")], [(72, 700, "And more.")]]), "a.pdf")
-    assert find_places(data, wanted_at(other.text, other.blocks, 0, len(other.text))) == []
+    assert find_places(data, "a.pdf", wanted_at(other.text, other.blocks, 0, len(other.text))) == []
     note = parse(b"Plain text has no pages.", "a.txt")
     assert wanted_at(note.text, note.blocks, 0, 5) == []
-    assert find_places(b"Plain text.", wanted_at(other.text, other.blocks, 0, 5)) == []
+    assert find_places(b"Plain text.", "a.txt", wanted_at(other.text, other.blocks, 0, 5)) == []
 
 
 def test_passwords_and_broken_files() -> None:
     locked = draw_pdf([[(72, 700, "Secret.")]], encrypt=StandardEncryption("sesame", canPrint=0))
     wanted = wanted_at("Secret.", parse(draw_pdf([[(72, 700, "Secret.")]]), "a.pdf").blocks, 0, 7)
     with pytest.raises(Encrypted, match="needs a password"):
-        find_places(locked, wanted)
+        find_places(locked, "a.pdf", wanted)
     with trying(["sesame"]):
-        assert len(find_places(locked, wanted)) == 1
+        assert len(find_places(locked, "a.pdf", wanted)) == 1
     with pytest.raises(BrokenDocument, match="broken PDF"):
-        find_places(b"%PDF-1.7\nrubbish", wanted)
+        find_places(b"%PDF-1.7\nrubbish", "a.pdf", wanted)
 
 
 def test_the_pool_finds_them_in_its_child(tmp_path: Path) -> None:
@@ -151,5 +151,5 @@ def test_the_pool_finds_them_in_its_child(tmp_path: Path) -> None:
         parsed = pool(path, path.name)
         found = pool.places(path, path.name, wanted_at(parsed.text, parsed.blocks, 0, len(parsed.text)))
     with trying(["sesame"]):
-        assert found == find_places(path.read_bytes(), wanted_at(parsed.text, parsed.blocks, 0, len(parsed.text)))
+        assert found == find_places(path.read_bytes(), path.name, wanted_at(parsed.text, parsed.blocks, 0, len(parsed.text)))
     assert len(found) == 1
