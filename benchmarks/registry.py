@@ -64,6 +64,9 @@ BENCHMARKS = {
         "Personal data and secrets: found where labelled, and false alarms", "benchmarks.personal_data:run"
     ),
     "parse_safety": Benchmark("Real documents and 2,000 mutations of them through the parsers", "benchmarks.parse_safety:run"),
+    "parsers": Benchmark(
+        "What libraries find in real files: words, order, tables; speed and failures", "benchmarks.parsers:run"
+    ),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False

@@ -28,6 +28,7 @@ PACKAGES = (
     "phonenumbers",
     "presidio-analyzer",
     "publicsuffixlist",
+    "pypdfium2",
     "python-stdnum",
     "rag-bot",
     "sentence-transformers",

@@ -25,7 +25,7 @@ def open_pipeline(
     `embedder` shares one that is loaded already. Raises what `Index.open` raises.
     """
     index = Index.open(path or settings.index, settings=settings, write=True, create=create, embedder=embedder)
-    pool = ParserPool(settings.parse_seconds, settings.parse_memory_mb, settings.max_file_bytes)
+    pool = open_parsers(settings)
 
     def chunker(index: Index) -> Chunker:
         embedder = index.embedder
@@ -42,6 +42,12 @@ def open_pipeline(
         unpack=pool.unpack,
         archives=ArchiveLimits(settings.archive_files, settings.archive_bytes, settings.archive_depth),
     )
+
+
+def open_parsers(settings: IngestSettings) -> ParserPool:
+    """What reads files in a process of its own, with the limits and passwords of the settings; to be closed at the end."""
+    passwords = [password.get_secret_value() for password in settings.passwords]
+    return ParserPool(settings.parse_seconds, settings.parse_memory_mb, settings.max_file_bytes, passwords=passwords)
 
 
 def make_inspector(settings: IngestSettings) -> Inspector:

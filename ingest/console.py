@@ -284,6 +284,6 @@ def entry_line(entry: LedgerEntry) -> Any:
     """What became of one file, on a line."""
     from rich.text import Text
 
-    detail = entry.reason or (count(entry.chunks, "chunk") if entry.chunks else "")
+    detail = "; ".join(filter(None, [count(entry.chunks, "chunk") if entry.chunks else "", entry.reason]))
     line = Text.assemble((f"{entry.status:<12}", _COLOURS.get(entry.status, "dim")), safe(entry.source))
     return line.append(f"  {safe(detail)}", "dim") if detail else line

@@ -158,6 +158,7 @@ class Preparer:
                 parsed.blocks,
                 inspection.findings,
                 masked,
+                parsed.notes,
             )
             prepared = self.chunked(document)
             if not prepared.chunks:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 MIB = 1024 * 1024
 
@@ -42,6 +49,11 @@ class IngestSettings(BaseSettings):
         default=1024 * MIB, ge=1, description="Size that an archive may unpack to, with the archives in it, in bytes."
     )
     archive_depth: int = Field(default=3, ge=1, le=20, description="How deep archives may stand in archives.")
+    passwords: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description='Passwords that encrypted files are tried with, in turn: one, or a list in JSON (`["one", "two"]`). They '
+        "are shown nowhere.",
+    )
     documents_personal: Literal["keep", "mask", "quarantine"] = Field(
         default="keep",
         description="What is done with a document that holds personal data: `keep` it as it is, `mask` what was found, or "
@@ -59,6 +71,19 @@ class IngestSettings(BaseSettings):
         description="The same for text that a reader does not see. Unless this is `keep`, a document whose hidden text gives "
         "orders is quarantined.",
     )
+
+    @field_validator("passwords", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        """A text is one password, unless it is a list in JSON. Nothing is refused: the complaint would show it."""
+        if isinstance(value, str):
+            try:
+                listed = json.loads(value) if value.startswith("[") else None
+            except ValueError:
+                listed = None
+            value = listed if isinstance(listed, list) else [value]
+        several = value if isinstance(value, list | tuple) else [value]
+        return tuple(one if isinstance(one, SecretStr) else SecretStr(str(one)) for one in several if one)
 
     @classmethod
     def settings_customise_sources(

@@ -58,13 +58,17 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a parser makes of a file's bytes: the text, and where in it everything stands. `hidden` is in order of place."""
+    """What a parser makes of a file's bytes: the text, and where in it everything stands. `hidden` is in order of place.
+
+    `notes` are for the ledger: what of the file is not in the text, such as pages that are pictures.
+    """
 
     title: str
     text: str
     media_type: str
     blocks: tuple[Block, ...]
     hidden: tuple[Hidden, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,8 @@ class Chunk:
 class Document:
     """A parsed document with its identity: the same source has the same id, whatever its text.
 
-    `findings` are all that inspection found in it; `masked` says that some of its text was masked for that.
+    `findings` are all that inspection found in it; `masked` says that some of its text was masked for that. `notes` are the
+    parser's, for the ledger.
     """
 
     id: str
@@ -147,6 +152,7 @@ class Document:
     blocks: tuple[Block, ...] = ()
     findings: tuple[Finding, ...] = ()
     masked: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +171,33 @@ class DocumentInfo:
     sha256: str
     added_at: str
     masked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PagePlaces:
+    """Where on one page something stands: boxes as left, top, right, bottom.
+
+    In points, as `width` and `height` of the page are, from the upper left corner of the page as it is shown (turned and
+    cropped); of a picture, in pixels. `page` counts from 1.
+    """
+
+    page: int
+    width: float
+    height: float
+    boxes: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A block of a document's text that is looked for on its page, and the part of it to find: `text[start:end]`.
+
+    Blocks of which nothing is to be found (`start == end`) help to tell the same words at two places apart.
+    """
+
+    page: int
+    text: str
+    start: int = 0
+    end: int = 0
 
 
 Allowed: TypeAlias = Callable[[DocumentInfo], bool]
@@ -203,7 +236,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What became of one file: the line that `ingest add` prints and the ledger keeps."""
+    """What became of one file: the line that `ingest add` prints and the ledger keeps.
+
+    `reason` says why a file was not taken in; of one that was, what of it is not in the text.
+    """
 
     source: str
     document_id: str | None

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from ingest.errors import DocumentNotFound
+from ingest.errors import DocumentError, DocumentNotFound, SourceError
 from ingest.index import Index
+from ingest.pages import wanted_at
 from ingest.parsers.builder import clean
+from ingest.parsers.pool import ParserPool
 from ingest.pipeline import Pipeline, ProgressCallback
 from ingest.sentences import units
-from ingest.types import Allowed, Hit, LedgerEntry, Mode
+from ingest.types import Allowed, Hit, LedgerEntry, Mode, PagePlaces
 from rag_bot.answer import Answerer, Brief
 from rag_bot.budget import Budget
 from rag_bot.cite import cite
@@ -93,6 +95,7 @@ class Parts:
     masking: Masking | None
     llms: Sequence[LLM]
     open_writer: Callable[[], Pipeline]
+    parsers: ParserPool
     readers: Readers
     unmasked: Parts | None = None  # the same for those who see personal data that others don't
 
@@ -159,6 +162,7 @@ class Bot:
             parts.retrieve.embed.close()
             for llm in parts.llms:
                 llm.close()
+            parts.parsers.close()
             parts.index.close()
             parts.memory.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -326,9 +330,27 @@ class Bot:
         it by raising an exception. Raises IndexBusy, IndexReadOnly or StorageFull."""
         return await self._write(lambda pipeline: pipeline.upload(name, data if isinstance(data, bytes) else data(), progress))
 
+    async def places(self, document_id: str, start: int, end: int) -> list[PagePlaces]:
+        """Where the characters from `start` to `end` of a document stand on its pages; nothing where it has none, or where
+        they are not found. Raises DocumentNotFound, or SourceError where the original can't be given out or read."""
+        parts = self._opened()
+        return await self._in_thread(self._places, parts, document_id, start, end)
+
     async def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out of the index. Raises DocumentNotFound, IndexBusy or IndexReadOnly."""
         return await self._write(lambda pipeline: pipeline.remove([document_id])[0])
+
+    @staticmethod
+    def _places(parts: Parts, document_id: str, start: int, end: int) -> list[PagePlaces]:
+        path = (parts.masking or parts.index).original(document_id)
+        document = parts.index.parsed(document_id)
+        wanted = wanted_at(document.text, document.blocks, start, end)
+        if not wanted:
+            return []
+        try:
+            return parts.parsers.places(path, path.name, wanted)
+        except DocumentError as error:
+            raise SourceError(f"The file {document.source} {error}.", error.hint) from error
 
     # --- the parts of the story
 

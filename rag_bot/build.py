@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.build import open_pipeline
+from ingest.build import open_parsers, open_pipeline
 from ingest.errors import IndexMissing
 from ingest.index import Index
 from ingest.pipeline import Pipeline
@@ -68,7 +68,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
             llm.close()
         index.close()
         raise
-    embed = QueryEmbedder(index)
+    embed, parsers = QueryEmbedder(index), open_parsers(settings)
 
     def open_writer() -> Pipeline:
         index.refresh()  # all may have been embedded anew since, with another embedder
@@ -92,6 +92,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
             masking=masking,
             llms=(*llms, *judges, *guards),
             open_writer=open_writer,
+            parsers=parsers,
             readers=readers,
             unmasked=unmasked,
         )

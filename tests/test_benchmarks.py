@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import cache, data, metrics, results
+from benchmarks import cache, data, metrics, parsers, results
 from benchmarks.__main__ import main
 from benchmarks.build import index_of
 from benchmarks.data import Passage, Question
@@ -215,3 +215,53 @@ def test_names_are_chosen_once_and_unknown_ones_refused(capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         main(["speed"])
     assert "There is no benchmark 'speed'; there are: all, ingest_speed" in capsys.readouterr().err
+
+
+# --- parsers
+
+TABLE = "| City | Night rate |\n| --- | --- |\n| Oslo | 210 EUR |\n| Lisbon | 140 EUR |\n"
+
+
+def test_words_are_those_of_the_text_and_not_of_markdown() -> None:
+    assert parsers.words_of("## A [link](http://x.y)<!-- image --> **bold** a_b 3.5 한국어 東京 &amp;") == [
+        "a", "link", "bold", "a", "b", "3", "5", "한국어", "東", "京",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        (TABLE, 3),
+        ("City Night rate\nOslo 210 EUR\nLisbon 140 EUR", 3),
+        ("City\nNight rate\nOslo\n210 EUR\nLisbon | 140 EUR", 1),
+        ("Night rate City\nOslo and 210 EUR\nOslo 210 EURO", 0),
+    ],
+)
+def test_a_row_is_found_where_one_line_holds_its_cells_in_order(text: str, rows: int) -> None:
+    [table] = parsers.tables_of(f"Before.\n\n{TABLE}\nAfter.")
+    assert table == [["city", "night rate"], ["oslo", "210 eur"], ["lisbon", "140 eur"]]
+    assert parsers.rows_found(table, [" ".join(parsers.words_of(line)) for line in text.splitlines()]) == rows
+
+
+def test_words_are_found_as_often_as_they_are_there() -> None:
+    score = parsers.Score()
+    parsers.score_text(score, "one two two three", "two one two")
+    assert (score.words, score.neighbours) == ([3, 4], [1, 3])
+    assert score.shares()["tables"] is None
+
+
+def test_a_library_that_is_missing_slow_or_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good, bad = tmp_path / "good.md", tmp_path / "bad.pdf"
+    good.write_text("# Title\n\nSome text.\n", encoding="utf-8")
+    bad.write_bytes(b"%PDF-1.7 rubbish")
+    scores, missing = parsers.measured("ours", [parsers.Case(good, "md", "Title Some text."), parsers.Case(bad, "pdf", "x")])
+    assert (missing, scores["md"].words, scores["md"].failed, scores["pdf"].failed) == ("", [3, 3], 0, 1)
+    assert "broken PDF" in scores["pdf"].reasons[0]
+    script = tmp_path / "child.py"
+    script.write_text("import sys, time\nprint('{}', flush=True)\nsys.stdin.readline()\ntime.sleep(float(sys.argv[1]))\n")
+    monkeypatch.setattr(parsers, "CHILD", script)
+    monkeypatch.setattr(parsers, "SECONDS", 1.0)
+    for name, reason in (("0", "the process ended"), ("60", "more than 1 s")):
+        child = parsers.Child(name)
+        assert child.read(good)["error"] == reason
+        child.close()

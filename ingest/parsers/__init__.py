@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import cast
 
 from ingest.errors import BrokenDocument, DocumentError, EmptyDocument, TooLarge
 from ingest.parsers.formats import SUPPORTED, Format, format_of
-from ingest.types import Parsed
+from ingest.types import PagePlaces, Parsed, Wanted
 
-__all__ = ["MAX_BYTES", "SUPPORTED", "look", "parse", "too_large"]
+__all__ = ["MAX_BYTES", "SUPPORTED", "find_places", "look", "parse", "too_large"]
 
 MAX_BYTES = 100 * 1024 * 1024
 
@@ -41,6 +41,20 @@ def look(data: bytes, name: str, *, max_bytes: int = MAX_BYTES) -> None:
     if len(data) > max_bytes:
         raise too_large(len(data), max_bytes)
     format_of(data, name)
+
+
+def find_places(data: bytes, name: str, wanted: Sequence[Wanted]) -> list[PagePlaces]:
+    """Where parts of a file's text stand on its pages; nothing of a format without them. Raises DocumentError."""
+    kind = format_of(data, name).kind
+    if kind == "pdf":
+        from ingest.parsers.pdf_places import find_places as find_in_pdf
+
+        return find_in_pdf(data, wanted)
+    if kind == "picture":
+        from ingest.parsers.picture import find_places as find_in_picture
+
+        return find_in_picture(data, wanted)
+    return []
 
 
 def too_large(size: int, limit: int) -> TooLarge:

@@ -112,6 +112,7 @@ class TextBuilder:
         self._path: tuple[str, ...] = ()
         self._first_heading: tuple[int, str] | None = None
         self._hidden: list[Hidden] = []
+        self._notes: list[str] = []
         self._beside = 0  # how much text has been noted that stands beside the document's own
 
     def cleaned(self, text: str) -> str:
@@ -128,6 +129,10 @@ class TextBuilder:
         if (text or sure) and len(self._hidden) < _MOST_BESIDE and self._beside < 5 * _LONGEST_BESIDE:
             self._beside += len(text)
             self._hidden.append(Hidden(kind, self._length, self._length, sure, self.page, text))
+
+    def note(self, text: str) -> None:
+        """Say in the ledger what of the file is not in the text."""
+        self._notes.append(clean(text))
 
     def heading(self, level: int, text: str, number: int | None = None) -> None:
         """A heading of `level` (1 the highest, 0 for a title above them all); what follows stands below it.
@@ -193,7 +198,7 @@ class TextBuilder:
         if not words and self._first_heading and (self._first_heading[0] <= 1 or not fallback):
             words = self._first_heading[1]
         hidden = tuple(_joined(sorted(self._hidden, key=lambda one: one.start), "".join(self._parts)))
-        return Parsed(words or fallback, "".join(self._parts), media_type, tuple(self._blocks), hidden)
+        return Parsed(words or fallback, "".join(self._parts), media_type, tuple(self._blocks), hidden, tuple(self._notes))
 
     def _block(self, kind: BlockKind, text: str, header_length: int = 0, numbers: Sequence[int | None] = ()) -> None:
         spans: list[tuple[int, int, str]] = []

@@ -31,6 +31,7 @@ class Format:
     holds: str = ""
 
 
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 _ODF = b"application/vnd.oasis.opendocument."
 FORMATS = (
     Format("text", "a text file", "text:parse_text", ("", ".txt", ".text", ".log")),
@@ -48,6 +49,7 @@ FORMATS = (
     Format("notebook", "a Jupyter notebook", "notebook:parse_notebook", (".ipynb",)),
     Format("subtitles", "a file of subtitles", "subtitles:parse_subtitles", (".vtt", ".srt")),
     Format("pdf", "a PDF", "pdf:parse_pdf", (".pdf",), proves=True),
+    Format("picture", "a picture", "picture:parse_picture", PICTURES),
     Format("rtf", "a rich text (RTF) file", "rtf:parse_rtf", (".rtf",), proves=True),
     Format("xls", "an Excel workbook of before 2007", "xls:parse_xls", (".xls",), proves=True),
     Format("docx", "a Word document", "docx:parse_docx", (".docx",), proves=True, part="word/document"),
@@ -84,11 +86,13 @@ SUPPORTED = tuple(suffix for suffix in BY_SUFFIX if suffix)
 _MAGIC = (  # what begins like this is certainly a format of ours
     (b"%PDF-", "pdf"),
     (b"{\\rtf", "rtf"),
+    (b"\x89PNG", "picture"),
+    (b"\xff\xd8\xff", "picture"),
+    (b"GIF8", "picture"),
+    (b"II*\0", "picture"),
+    (b"MM\0*", "picture"),
 )
 _FOREIGN = (  # what begins like this is certainly none of ours
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
     (b"\x7fELF", "a program"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"),

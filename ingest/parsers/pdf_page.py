@@ -97,7 +97,7 @@ def read_page(page: PdfPage, eyes: Eyes) -> list[Line | Table]:
         return []
     rules, fills = _drawings(page)
     lines = _looked_at(lines, page, eyes, fills)
-    return list(_aligned_tables(_ruled_tables(lines, _grids(rules))))
+    return list(aligned_tables(_ruled_tables(lines, _grids(rules))))
 
 
 def _looked_at(lines: list[Line], page: PdfPage, eyes: Eyes, fills: list[tuple[RGB, Box]]) -> list[Line]:
@@ -359,7 +359,7 @@ def _ruled_tables(lines: list[Line], grids: list[_Grid]) -> Iterator[Line | Tabl
             yield Table(tuple(tuple(tuple(words.get((row, column), ())) for column in columns) for row in rows))
 
 
-def _aligned_tables(items: Iterable[Line | Table]) -> Iterator[Line | Table]:
+def aligned_tables(items: Iterable[Line | Table]) -> Iterator[Line | Table]:
     """The lines, with three or more in a row whose words stand in the same columns put together as a table."""
     run: list[Line] = []
     cells: list[_Cells] = []

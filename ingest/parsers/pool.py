@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +14,8 @@ from ingest.errors import BrokenDocument, TooLarge
 from ingest.parsers import MAX_BYTES, too_large
 from ingest.parsers.child import Child, Limits
 from ingest.parsers.reading import read_file
-from ingest.parsers.wire import Header, unpack_error, unpack_parsed, unpack_unpacked
-from ingest.types import Parsed, Unpacked
+from ingest.parsers.wire import Header, pack_wanted, unpack_error, unpack_pages, unpack_parsed, unpack_unpacked
+from ingest.types import PagePlaces, Parsed, Unpacked, Wanted
 
 T = TypeVar("T")
 _MOST_CHILDREN = 8  # by default; each may take as much memory as the limit says
@@ -36,10 +36,12 @@ class ParserPool:
         *,
         size: int = 0,
         output_mb: int = 256,
+        passwords: Sequence[str] = (),
     ) -> None:
         self.size = size or min(cores(), _MOST_CHILDREN)
         self.max_bytes = max_bytes
         self.limits = Limits(seconds, memory_mb, output_mb)
+        self._passwords = list(passwords)  # told with each request: neither arguments nor environment may show them
         self._turns = threading.BoundedSemaphore(self.size)
         self._lock = threading.Lock()
         self._idle: list[Child] = []
@@ -69,6 +71,11 @@ class ParserPool:
         header = {"do": "unpack", "name": name, "start": start, "files": files, "size": size}
         return self._do(header, data, unpack_unpacked)
 
+    def places(self, path: Path, name: str, wanted: Sequence[Wanted]) -> list[PagePlaces]:
+        """Where parts of the text of the file at `path` stand on its pages; DocumentError says why it can't be read."""
+        header = {"do": "places", "name": name, "wanted": pack_wanted(wanted)}
+        return self._do(header, read_file(path, self.max_bytes), unpack_pages)
+
     def close(self) -> None:
         """End all children, also those at work: their callers get a DocumentError. A later call starts others."""
         with self._lock:
@@ -82,7 +89,7 @@ class ParserPool:
     def _do(self, header: Header, data: bytes, read: Callable[[Header, bytes], T]) -> T:
         if len(data) > self.max_bytes:
             raise too_large(len(data), self.max_bytes)
-        header["max_bytes"] = self.max_bytes
+        header |= {"max_bytes": self.max_bytes, "passwords": self._passwords}
         with self._turns:
             answer, body = self._ask(header, data)
         if "error" in answer:

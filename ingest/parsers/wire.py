@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from ingest import errors
 from ingest.errors import DocumentError, TooLarge
 from ingest.places import pack_places, read_places
-from ingest.types import Block, Hidden, Member, Parsed, Unpacked
+from ingest.types import Block, Hidden, Member, PagePlaces, Parsed, Unpacked, Wanted
 
 LENGTHS = struct.Struct(">QQ")
 _ERRORS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DocumentError)}
@@ -73,7 +74,8 @@ def pack_parsed(parsed: Parsed) -> tuple[Header, bytes]:
     ]
     hidden = [[h.kind, h.start, h.end, h.sure, h.page, h.beside] for h in parsed.hidden]
     header = {
-        "title": parsed.title, "media_type": parsed.media_type, "paths": list(paths), "blocks": blocks, "hidden": hidden
+        "title": parsed.title, "media_type": parsed.media_type, "paths": list(paths), "blocks": blocks, "hidden": hidden,
+        "notes": parsed.notes,
     }  # fmt: skip
     return header, parsed.text.encode()
 
@@ -95,7 +97,32 @@ def unpack_parsed(header: Header, body: bytes) -> Parsed:
         if not 0 <= start <= end <= len(text):
             raise ValueError(f"something hidden from {start} to {end} in a text of {len(text)}")
         hidden.append(Hidden(str(way), start, end, bool(sure), page, str(beside)))
-    return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks), tuple(hidden))
+    notes = tuple(str(note) for note in header["notes"])
+    return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks), tuple(hidden), notes)
+
+
+def pack_wanted(wanted: Sequence[Wanted]) -> list[list[object]]:
+    """What is to be found on pages, as part of a request."""
+    return [[one.page, one.text, one.start, one.end] for one in wanted]
+
+
+def unpack_wanted(wanted: list[Any]) -> list[Wanted]:
+    """What a request wants to be found."""
+    return [Wanted(*one) for one in wanted]
+
+
+def pack_pages(places: Sequence[PagePlaces]) -> Header:
+    """Places on pages as a message."""
+    return {"places": [[one.page, one.width, one.height, one.boxes] for one in places]}
+
+
+def unpack_pages(header: Header, _: bytes = b"") -> list[PagePlaces]:
+    """The places in a message; ValueError, KeyError or TypeError where they are none."""
+    places = []
+    for page, width, height, boxes in header["places"]:
+        numbers = tuple((float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in boxes)
+        places.append(PagePlaces(int(page), float(width), float(height), numbers))
+    return places
 
 
 def pack_unpacked(unpacked: Unpacked | None) -> tuple[Header, bytes]:

@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from typing import BinaryIO
 
 from ingest.errors import DocumentError
-from ingest.parsers import parse
+from ingest.parsers import find_places, parse
+from ingest.parsers.ocr import until
+from ingest.parsers.passwords import trying
 from ingest.parsers.sandbox import close_up, die_with
-from ingest.parsers.wire import Header, pack_error, pack_parsed, pack_unpacked, receive, send, too_much
+from ingest.parsers.wire import (
+    Header,
+    pack_error,
+    pack_pages,
+    pack_parsed,
+    pack_unpacked,
+    receive,
+    send,
+    too_much,
+    unpack_wanted,
+)
 
 try:
     import resource
@@ -18,6 +31,7 @@ except ImportError:  # not a Unix: the parent's clock is the only limit
     resource = None  # type: ignore[assignment]
 
 _MIB = 1024 * 1024
+_FOR_OCR = 0.7  # of a file's time; what comes after it takes some, and a page that was begun is read to its end
 
 
 def main() -> None:
@@ -35,7 +49,8 @@ def main() -> None:
             return
         _limit_time(seconds)
         try:
-            answer, body = _answer(header, data)
+            with trying(header.get("passwords", ())), until(time.monotonic() + _FOR_OCR * seconds):
+                answer, body = _answer(header, data)
             if len(body) > output_mb * _MIB:
                 raise too_much(len(body), output_mb)
         except DocumentError as error:
@@ -52,6 +67,8 @@ def _answer(header: Header, data: bytes) -> tuple[Header, bytes]:
     limit = int(header["max_bytes"])
     if header["do"] == "parse":
         return pack_parsed(parse(data, header["name"], max_bytes=limit))
+    if header["do"] == "places":
+        return pack_pages(find_places(data, header["name"], unpack_wanted(header["wanted"]))), b""
     from ingest.parsers.containers import unpack
 
     return pack_unpacked(unpack(data, header["name"], header["start"], header["files"], header["size"], limit))

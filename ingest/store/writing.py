@@ -98,7 +98,9 @@ class Store(Reader):
                 )
                 db.execute("DELETE FROM temp.staged WHERE document_id = ?", (document.id,))
             self._insert_chunks("chunks", document, chunks, embedded)
-            entry = LedgerEntry(document.source, document.id, "replaced" if replaced else "added", None, total)
+            entry = LedgerEntry(
+                document.source, document.id, "replaced" if replaced else "added", "; ".join(document.notes) or None, total
+            )
             # What was held back of this source waits no longer: it has been replaced, or released.
             db.execute("DELETE FROM quarantine WHERE source = ? AND state != 'released'", (document.source,))
             if released:

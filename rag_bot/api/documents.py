@@ -16,7 +16,7 @@ from ingest.errors import DocumentNotFound, TooLarge
 from ingest.types import DocumentInfo, LedgerEntry
 from rag_bot.api.jobs import shown
 from rag_bot.api.problems import Problem, Refused
-from rag_bot.api.schemas import PROBLEM, Documents, JobObject
+from rag_bot.api.schemas import PROBLEM, Boxes, Documents, JobObject
 from rag_bot.api.service import ReadyService, Service
 
 router = APIRouter(tags=["Documents"], responses=PROBLEM)
@@ -29,6 +29,12 @@ SAFE_TYPES = frozenset(
     {
         "application/pdf",
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "image/bmp",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/tiff",
+        "image/webp",
         "text/csv",
         "text/markdown",
         "text/plain",
@@ -107,9 +113,7 @@ async def text(
     end: Annotated[int | None, Query(ge=0, description="Where to end; left out: the text's end.")] = None,
 ) -> Response:
     """A document's text from `start` to `end`, in UTF-8; what lies beyond the text's end is left out."""
-    if end is not None and start > end:
-        message = f"{start} lies after end, which is {end}"
-        raise RequestValidationError([{"type": "value_error", "loc": ("query", "start"), "msg": message, "input": start}])
+    _check_span(start, end)
     _found(service, document_id)
     part = await service.bot.text(document_id, start, end)
     return Response(part.encode(), media_type="text/plain; charset=utf-8")
@@ -127,6 +131,19 @@ async def original(document_id: str, service: ReadyService) -> Response:
     media_type = info.media_type if info.media_type in SAFE_TYPES else "application/octet-stream"
     # Given as a header, the type stays without a charset: the file is in whatever encoding its author used.
     return FileResponse(path, headers={"Content-Type": media_type}, filename=_saved_as(info.source) or path.name)
+
+
+@router.get("/v1/documents/{document_id}/boxes", response_model=Boxes)
+async def boxes(
+    document_id: str,
+    service: ReadyService,
+    start: Annotated[int, Query(ge=0, description="Where to begin, in characters of the text.")],
+    end: Annotated[int, Query(ge=0, description="Where to end.")],
+) -> Response:
+    """Where a span of a document's text stands on its pages, found in the original; of a format without pages, nothing."""
+    _check_span(start, end)
+    _found(service, document_id)
+    return JSONResponse({"pages": [asdict(place) for place in await service.bot.places(document_id, start, end)]})
 
 
 @router.delete("/v1/documents/{document_id}", response_model=LedgerEntry)
@@ -156,6 +173,12 @@ def _patience(prefer: str | None, usual: float) -> tuple[str, float]:
 def _problem(told: dict[str, Any]) -> Problem:
     """The problem that ended a job, as it was put down."""
     return Problem(int(told["status"]), str(told["title"]), str(told["detail"]), str(told["type"]).rpartition(":")[2])
+
+
+def _check_span(start: int, end: int | None) -> None:
+    if end is not None and start > end:
+        message = f"{start} lies after end, which is {end}"
+        raise RequestValidationError([{"type": "value_error", "loc": ("query", "start"), "msg": message, "input": start}])
 
 
 def _refused(entry: LedgerEntry) -> Response:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from ingest.types import DocumentInfo, LedgerEntry, Mode
+from ingest.types import DocumentInfo, LedgerEntry, Mode, PagePlaces
 from ingest.uploads import JobState
 
 
@@ -137,6 +137,12 @@ class Hits(BaseModel):
 
 
 # --- documents
+
+
+class Boxes(BaseModel):
+    """Where a span of a document's text stands, page by page; each box has left, top, right and bottom in the page's units."""
+
+    pages: list[PagePlaces]
 
 
 class Documents(BaseModel):

@@ -48,6 +48,8 @@ export const documents = {
   list: async () => (await json("v1/documents")).documents,
   get: (id) => json(at("documents", id)),
   file: (id) => `${at("documents", id)}/file`,
+  /** Where the characters [start, end) stand: `{page, width, height, boxes}` for each page, nothing where there are no pages. */
+  boxes: async (id, start, end, signal) => (await json(`${at("documents", id)}/boxes?start=${start}&end=${end}`, { signal })).pages,
   remove: (id) => request(at("documents", id), { method: "DELETE" }),
   /** Resolves to a job once the file is on the service's disk: it is taken in when its turn comes. */
   upload(file) {

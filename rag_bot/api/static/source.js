@@ -1,10 +1,11 @@
-// The source panel: the document's own text around a passage, with the quote marked.
+// The source panel: the document's own text around a passage, with the quote marked; of a PDF first the page, with it boxed.
 //
 // Offsets of the service count code points and strings of JavaScript count UTF-16 units, so text is cut by code points only.
 
 import { documents } from "./api.js";
 import { placeOf } from "./answer.js";
 import { byId, el, icon } from "./dom.js";
+import { hasPages, Pages, pageProblem } from "./pages.js";
 
 const AROUND = 2000;
 const MORE = 6000;
@@ -18,6 +19,9 @@ export class SourcePanel {
     this.onlayout = onlayout;
     this.opener = null;
     this.loading = null;
+    this.shown = null; // {stretch, citation, pages} where both views are to be had
+    byId("view-page").addEventListener("click", () => this.view("page"));
+    byId("view-text").addEventListener("click", () => this.view("text"));
     byId("source-close").addEventListener("click", () => this.close());
     this.node.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
@@ -52,6 +56,8 @@ export class SourcePanel {
     byId("source-file").textContent = source;
     byId("source-file").title = source;
     byId("source-download").href = documents.file(id);
+    this.shown = null;
+    byId("source-views").hidden = true;
     this.body.replaceChildren(el("p", { class: "step" }, el("span", { class: "pulse", "aria-hidden": "true" }), "Opening the document…"));
     this.node.hidden = false;
     this.onlayout();
@@ -80,12 +86,43 @@ export class SourcePanel {
     try {
       const [info, text] = await Promise.all([documents.get(id), documents.text(id, from, to, signal)]);
       if (signal.aborted) return;
-      this.draw(new Stretch(id, from, text, info.characters), citation);
+      const stretch = new Stretch(id, from, text, info.characters);
+      if (!(await this.drawPage(info, stretch, citation, signal)) && !signal.aborted) this.draw(stretch, citation);
     } catch (problem) {
       if (problem.name === "AbortError" || signal.aborted) return;
       const gone = problem.status === 404 ? "This document is no longer in the index." : problem.message;
       this.body.replaceChildren(this.warning(gone), ...this.kept(citation));
     }
+  }
+
+  /** Show the page that the quote stands on; false where its text must do: there are no pages, or other words there now. */
+  async drawPage(info, stretch, citation, signal) {
+    if (!citation || !hasPages(info)) return false;
+    if (stretch.cut(citation.start, citation.end).inside !== citation.quote) return false;
+    try {
+      const places = await documents.boxes(info.document_id, citation.start, citation.end, signal);
+      if (!places.length || signal.aborted) return false;
+      this.shown = { stretch, citation, pages: new Pages(info, places) };
+      this.body.replaceChildren(this.shown.pages.node);
+      await this.shown.pages.draw();
+      if (!signal.aborted) this.view("page");
+    } catch (problem) {
+      if (signal.aborted) throw problem;
+      this.shown = null;
+      this.draw(stretch, citation);
+      this.body.prepend(el("p", { class: "muted page-note", role: "status" }, pageProblem(problem)));
+    }
+    return true;
+  }
+
+  /** Show the `page` or the `text`. */
+  view(kind) {
+    const { stretch, citation, pages } = this.shown;
+    byId("source-views").hidden = false;
+    for (const each of ["page", "text"]) byId(`view-${each}`).setAttribute("aria-pressed", String(each === kind));
+    if (kind === "text") return this.draw(stretch, citation);
+    this.body.replaceChildren(pages.node);
+    pages.reveal(this.body);
   }
 
   draw(stretch, citation) {

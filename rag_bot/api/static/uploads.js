@@ -119,7 +119,8 @@ function outcomeOf({ state, entry, problem }) {
   if (state === "cancelled") return { kind: "cancelled", words: "Cancelled" };
   if (!entry) return { kind: "failed", words: `Failed: ${problem?.detail ?? "no reason given"}` };
   const passages = count(entry.chunks ?? 0, "passage");
-  const words = { added: `Added, ${passages}`, replaced: `Replaced, ${passages}`, unchanged: "Unchanged: it is already here" }[entry.status];
+  const note = entry.reason ? `; ${entry.reason}` : "";
+  const words = { added: `Added, ${passages}${note}`, replaced: `Replaced, ${passages}${note}`, unchanged: "Unchanged: it is already here" }[entry.status];
   if (words) return { kind: "done", words };
   return { kind: "failed", words: `${entry.status === "quarantined" ? "Set aside" : "Failed"}: ${entry.reason ?? "no reason given"}` };
 }

@@ -13,6 +13,7 @@ from reportlab.platypus import ListFlowable, PageBreak, Paragraph, Table
 
 from ingest.errors import BrokenDocument, EmptyDocument, Encrypted
 from ingest.parsers import parse
+from ingest.parsers.passwords import trying
 from ingest.parsers.pdf import parse_pdf
 from tests.ingest.parsers.support import Lines, check, draw_pdf, make_pdf, texts, view
 
@@ -134,15 +135,21 @@ def test_two_columns_are_read_one_after_the_other() -> None:
     assert " ".join(texts(parse_pdf(draw_pdf([lines]), "a.pdf"))) == " ".join(left + right)
 
 
-def test_a_page_without_text_looks_like_a_scan() -> None:
-    with pytest.raises(EmptyDocument, match="it may be a scan, and OCR is not installed"):
+def test_an_empty_page_is_no_picture() -> None:
+    assert parse_pdf(draw_pdf([[(72, 700, "Some text.")], []]), "a.pdf").notes == ()
+    with pytest.raises(EmptyDocument, match="holds no text: nothing stands on its pages"):
         parse_pdf(draw_pdf([[]]), "a.pdf")
 
 
-def test_a_password() -> None:
-    locked = draw_pdf([[(72, 700, "Secret.")]], encrypt=StandardEncryption("secret", canPrint=0))
-    with pytest.raises(Encrypted, match="needs a password"):
+def test_passwords_are_tried_in_turn() -> None:
+    locked = draw_pdf([[(72, 700, "Secret.")]], encrypt=StandardEncryption("open sesame", canPrint=0))
+    with pytest.raises(Encrypted, match="needs a password: RAG_BOT_PASSWORDS names none"):
         parse_pdf(locked, "a.pdf")
+    with trying(["wrong", "open sesame"]):
+        assert texts(parse_pdf(locked, "a.pdf")) == ["Secret."]
+    with trying(["wrong", "sesame"]), pytest.raises(Encrypted) as refused:
+        parse_pdf(locked, "a.pdf")
+    assert str(refused.value) == "needs a password, and none in RAG_BOT_PASSWORDS opens it"
 
 
 def test_a_broken_pdf() -> None:

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from reportlab.lib.pdfencrypt import StandardEncryption
 
-from ingest.errors import BrokenDocument, DocumentError, EmptyDocument, TooLarge
+from ingest.errors import BrokenDocument, DocumentError, EmptyDocument, Encrypted, TooLarge
 from ingest.parsers import parse
 from ingest.parsers.pool import ParserPool
 from ingest.parsers.wire import pack_parsed, unpack_parsed
@@ -54,6 +55,19 @@ def test_the_child_starts_late_and_is_used_again() -> None:
         assert child_of(pool) == first
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
+
+
+def test_passwords_are_told_to_the_child_and_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_BOT_PASSWORDS", "open sesame")
+    locked = draw_pdf([[(72, 700, "Secret.")]], encrypt=StandardEncryption("open sesame", canPrint=0))
+    with ParserPool(60, 1024, passwords=["wrong", "open sesame"]) as pool:
+        assert texts(pool(None, "a.pdf", locked)) == ["Secret."]
+        process = Path(f"/proc/{child_of(pool)}")
+        if process.is_dir():
+            assert b"sesame" not in (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+    with ParserPool(60, 1024, passwords=["wrong"]) as pool, pytest.raises(Encrypted) as refused:
+        pool(None, "a.pdf", locked)
+    assert "wrong" not in f"{refused.value} {refused.value.hint}"
 
 
 def test_reasons_and_hints_come_through(tmp_path: Path) -> None:

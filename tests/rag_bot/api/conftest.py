@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from ingest.build import open_pipeline
 from ingest.errors import DocumentNotFound, SourceError
 from ingest.pipeline import ProgressCallback
-from ingest.types import Chunk, DocumentInfo, Hit, LedgerEntry, Mode, Progress
+from ingest.types import Chunk, DocumentInfo, Hit, LedgerEntry, Mode, PagePlaces, Progress
 from rag_bot.api.app import create_app
 from rag_bot.api.serve import Server, listen
 from rag_bot.build import build_bot
@@ -183,6 +183,10 @@ class ToyBot:
 
     async def original(self, document_id: str) -> Path:
         return self.index.original(document_id)
+
+    async def places(self, document_id: str, start: int, end: int) -> list[PagePlaces]:
+        self.index.original(document_id)
+        return [PagePlaces(1, 200.0, 100.0, ((float(start), 0.0, float(end), 10.0),))]
 
     async def upload(
         self, name: str, data: bytes | Callable[[], bytes], progress: ProgressCallback | None = None

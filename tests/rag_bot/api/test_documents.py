@@ -110,7 +110,7 @@ def test_the_list_and_one_document(client: TestClient) -> None:
     assert client.get("/v1/documents/d-leave").json() == documents[0]
 
 
-@pytest.mark.parametrize("route", ["", "/text", "/file"])
+@pytest.mark.parametrize("route", ["", "/text", "/file", "/boxes?start=0&end=1"])
 def test_an_unknown_document_is_404(client: TestClient, route: str) -> None:
     response = client.get(f"/v1/documents/nothing{route}")
     assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
@@ -157,6 +157,14 @@ def test_html_is_never_sent_as_html(client: TestClient) -> None:
 def test_an_original_that_is_gone_is_404(client: TestClient) -> None:
     response = client.get("/v1/documents/d-gone/file")
     assert (response.status_code, response.json()["detail"]) == (404, "gone.txt is gone. Add the document again.")
+
+
+def test_boxes_of_a_span(client: TestClient) -> None:
+    response = client.get("/v1/documents/d-leave/boxes?start=3&end=9")
+    assert response.json() == {"pages": [{"page": 1, "width": 200.0, "height": 100.0, "boxes": [[3.0, 0.0, 9.0, 10.0]]}]}
+    assert client.get("/v1/documents/d-gone/boxes?start=3&end=9").status_code == 404
+    for query in ("start=5&end=4", "start=-1&end=4", "start=1"):
+        assert client.get(f"/v1/documents/d-leave/boxes?{query}").status_code == 422
 
 
 def test_removing_answers_with_the_ledgers_entry(client: TestClient) -> None:

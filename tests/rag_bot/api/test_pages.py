@@ -18,7 +18,7 @@ from tests.rag_bot.api.conftest import ToyBot, client_of
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -101,8 +101,9 @@ def test_the_description_has_every_route_of_the_contract(client: TestClient) -> 
         ("post", "/v1/chat"), ("post", "/v1/search"), ("post", "/v1/chat/completions"), ("get", "/v1/models"),
         ("get", "/v1/models/{model}"), ("post", "/v1/documents"), ("get", "/v1/documents"),
         ("get", "/v1/documents/{document_id}"), ("get", "/v1/documents/{document_id}/text"),
-        ("get", "/v1/documents/{document_id}/file"), ("delete", "/v1/documents/{document_id}"),
         ("get", "/v1/jobs/{job_id}"), ("get", "/v1/jobs/{job_id}/events"), ("delete", "/v1/jobs/{job_id}"),
+        ("get", "/v1/documents/{document_id}/file"), ("get", "/v1/documents/{document_id}/boxes"),
+        ("delete", "/v1/documents/{document_id}"),
         ("get", "/v1/conversations"), ("get", "/v1/conversations/{conversation_id}"),
         ("patch", "/v1/conversations/{conversation_id}"), ("delete", "/v1/conversations/{conversation_id}"),
         ("post", "/v1/feedback"), ("get", "/health/live"), ("get", "/health/ready"), ("get", "/metrics"),

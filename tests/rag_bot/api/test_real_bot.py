@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import openai
+import pytest
 from starlette.testclient import TestClient
 
 from rag_bot.build import build_bot
 from rag_bot.settings import Settings
+from tests.ingest.parsers.support import draw_pdf
 from tests.rag_bot.api.conftest import DOCUMENTS, client_of, running, wait_until
 from tests.rag_bot.api.test_chat import EVENTS, events_of
 
@@ -72,6 +74,32 @@ def test_a_document_comes_is_found_is_fetched_and_goes(real: TestClient) -> None
     assert real.delete(f"/v1/documents/{entry['document_id']}").json()["status"] == "removed"
     assert entry["document_id"] not in {each["document_id"] for each in real.get("/v1/documents").json()["documents"]}
     assert real.get(f"/v1/documents/{entry['document_id']}/file").status_code == 404
+
+
+def test_a_quote_of_a_pdf_has_a_box_on_its_page(real: TestClient) -> None:
+    data = draw_pdf([[(72, 700, "The first page.")], [(72, 600, "Bicycles are parked in the cellar.")]])
+    entry = real.post("/v1/documents", files={"file": ("bicycles.pdf", data)}).json()
+    [hit] = real.post("/v1/search", json={"query": "Where are bicycles parked?", "k": 1}).json()["hits"]
+    start = hit["start"] + hit["text"].index("Bicycles")
+    document = f"/v1/documents/{entry['document_id']}"
+    found = real.get(f"{document}/boxes", params={"start": start, "end": start + 34}).json()
+    [[left, top, right, bottom]] = found["pages"][0]["boxes"]
+    assert [page["page"] for page in found["pages"]] == [2]
+    assert (left, bottom) == (pytest.approx(72, abs=1), pytest.approx(841.89 - 600, abs=4))
+    assert 10 < bottom - top < 18 and 150 < right - left < 200
+    text = real.get("/v1/documents").json()["documents"][0]
+    assert real.get(f"/v1/documents/{text['document_id']}/boxes?start=0&end=9").json() == {"pages": []}
+    real.delete(document)
+    assert real.get(f"{document}/boxes?start=0&end=9").status_code == 404
+
+
+def test_a_masked_document_has_no_boxes(real: TestClient) -> None:
+    data = draw_pdf([[(72, 700, "The key is AKIAIOSFODNN7EXAMPLA and opens the store.")]])
+    entry = real.post("/v1/documents", files={"file": ("key.pdf", data)}).json()
+    info = real.get(f"/v1/documents/{entry['document_id']}").json()
+    assert info["masked"] is True
+    assert real.get(f"/v1/documents/{entry['document_id']}/boxes?start=0&end=9").status_code == 404
+    real.delete(f"/v1/documents/{entry['document_id']}")
 
 
 def test_a_file_that_is_no_document_is_refused_with_the_ledgers_reason(real: TestClient) -> None:
