@@ -17,8 +17,10 @@ from rag_bot.readers import PRIVATE, Person
 from rag_bot.slack import blocks
 from rag_bot.slack.client import Limited, Refused, SlackClient, Unsure
 from rag_bot.slack.markdown import cut, to_mrkdwn
+from rag_bot.slack.messages import NOTE, Home
 from rag_bot.slack.people import People
-from rag_bot.slack.reply import NOTE, Home, PrivateReply, ThreadReply, whisper
+from rag_bot.slack.private import PrivateReply, whisper
+from rag_bot.slack.reply import ThreadReply
 
 if TYPE_CHECKING:
     from rag_bot.bot import Bot
@@ -133,17 +135,11 @@ class SlackPlatform:
     async def _save(self, question: Question, title: str, text: str) -> str:
         """Save what people answered in a thread; from a closed channel it is for that channel alone."""
         name = f"{safe_name(cut(title, 80)).strip('. ') or 'answer'} {question.thread_ts.partition('.')[0]}.md"
-        open_to_all = question.kind == "open" and not await self._is_private(question.channel)
+        open_to_all = question.kind == "open" and not await self._people.closed(question.channel)
         folder = "slack/answers" if open_to_all else f"{PRIVATE.partition(':')[2]}{question.channel_key}"
         entry = await self._bot.upload(f"{folder}/{name}", f"# {title}\n\n{text}\n".encode())
         readers = "everybody" if open_to_all else "this channel"
         return f"The answer is saved as a document for {readers}: {_ledger(entry)}."
-
-    async def _is_private(self, channel: str) -> bool:
-        try:
-            return await self._people.is_private(channel)
-        except (Refused, Limited, Unsure):
-            return True
 
     async def _call_in(self, question: Question, reply: ThreadReply) -> None:
         """Call in the people who may know."""

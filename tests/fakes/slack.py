@@ -686,7 +686,12 @@ class FakeSlack:
     def _conversations_info(self, data: dict[str, Any]) -> dict[str, Any]:
         place = self._place(data, member=False)
         shown = {"id": place.id, "is_im": place.kind == "im", "is_mpim": place.kind == "mpim", "is_archived": place.archived}
-        shown |= {"is_private": place.kind != "channel", "is_ext_shared": place.shared, "name": place.id.lower()}
+        shown |= {
+            "is_private": place.kind != "channel",
+            "is_ext_shared": place.shared,
+            "is_shared": place.shared,
+            "name": place.id.lower(),
+        }
         return {"channel": shown}
 
     def _conversations_members(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -720,6 +725,8 @@ class FakeSlack:
         return {**answer, "has_more": bool(answer["response_metadata"]["next_cursor"])}
 
     def _chat_postMessage(self, data: dict[str, Any]) -> dict[str, Any]:
+        if data["channel"] in self.users:  # a person's id is the direct message with the app
+            data = {**data, "channel": self.im(data["channel"]).id}
         place = self._place(data)
         message = Message(place.id, self.next_ts(), BOT_USER)
         self._thread_of(message, data)
