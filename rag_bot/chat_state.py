@@ -52,12 +52,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """What is known of a thread: whether the bot takes part, and who spoke last and to whom (never what was said)."""
+    """What is known of a thread: whether the bot takes part, and who spoke last and to whom (never what was said).
+
+    `since` is the position of what first called the bot in, as long as that is known.
+    """
 
     joined: bool = False
     last_ts: str = ""
     last_speaker: str = ""
     last_to_bot: bool = False
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +158,17 @@ class ChatState:
         query = sa.select(columns.joined, columns.last_ts, columns.last_speaker, columns.last_to_bot)
         with self.transaction() as connection:
             row = connection.execute(query.where(columns.thread == thread)).one_or_none()
-        return Thread(*row) if row else Thread()
+            asked = (_jobs.c.thread == thread, _jobs.c.kind == "question", _jobs.c.state != "parked")
+            since = connection.execute(sa.select(sa.func.min(_jobs.c.position)).where(*asked)).scalar()
+        return Thread(row.joined, row.last_ts, row.last_speaker, row.last_to_bot, since or "") if row else Thread()
 
-    def join(self, thread: str) -> None:
-        """The bot takes part from now on; what was put by until this was known is to be done now."""
+    def join(self, thread: str, position: str = "") -> None:
+        """The bot takes part from `position` on; what came after it, and was put by until this was known, is to be done now."""
         self._thread_row(thread)
         with self.transaction() as connection:
             connection.execute(sa.update(_threads).where(_threads.c.thread == thread).values(joined=True))
-            parked = sa.update(_jobs).where(_jobs.c.thread == thread, _jobs.c.state == "parked")
+            later = (_jobs.c.state == "parked", _jobs.c.position > position)
+            parked = sa.update(_jobs).where(_jobs.c.thread == thread, *later)
             connection.execute(parked.values(state="waiting", due=self._clock()))
 
     def spoke(self, thread: str, ts: str, speaker: str, *, to_bot: bool) -> None:

@@ -16,7 +16,7 @@ from ingest.errors import DocumentNotFound, IngestError
 from ingest.types import Allowed
 from rag_bot.chat_platform.addressed import BOT, for_bot
 from rag_bot.chat_platform.channel import ChannelSettings
-from rag_bot.chat_platform.types import Keep, Platform, Question, Reply, Shown, Unreachable
+from rag_bot.chat_platform.types import ALONE, Keep, Platform, Question, Reply, Shown, Unreachable
 from rag_bot.chat_state import ChatState, Job, Kept, LeaseLost
 from rag_bot.errors import BadQuestion, BotError, Busy
 from rag_bot.marks import piece
@@ -292,7 +292,11 @@ class Desk:
         raise RuntimeError("the stream ended without an answer")
 
     async def _turns(self, question: Question, allowed: Allowed) -> list[Turn]:
+        """What was asked and answered in the thread; the first time that the bot is called in, what the thread began with."""
         kept = await self.call(self._state.turns, question.thread_key, question.ts)
+        if not kept and question.thread_ts not in (question.ts, "", ALONE):
+            began = await self._platform.opening(question)
+            return [Turn(began, "", "", True)] if began and began != question.text else []
         return await self.call(lambda: [self._turn(one, allowed) for one in kept])
 
     def _turn(self, kept: Kept, allowed: Allowed) -> Turn:

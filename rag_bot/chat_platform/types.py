@@ -14,6 +14,10 @@ ChannelKind = Literal["direct", "group", "open"]
 """One person with the bot; a closed round; a channel that everybody in the workspace may look into."""
 
 
+ALONE = "alone"
+"""The thread of what is asked in no thread and answered to the asker alone."""
+
+
 class Unreachable(Exception):
     """The platform will never take what is to be said there: the channel is gone, or the bot is not in it."""
 
@@ -117,6 +121,9 @@ class Platform(Protocol):
 
     async def people(self, question: Question) -> Sequence[Person]:
         """Everybody who will see the answer. Whoever can't be found out is a stranger: a Person nobody knows."""
+
+    async def opening(self, question: Question) -> str:
+        """What the thread of a question began with, in plain words; empty where nobody can tell."""
 
     def reply(self, question: Question, job: Job, keep: Keep) -> Reply:
         """A reply to a question, going on from the job's progress."""

@@ -21,6 +21,7 @@ from rag_bot.slack.messages import NOTE, Home
 from rag_bot.slack.people import People
 from rag_bot.slack.private import PrivateReply, whisper
 from rag_bot.slack.reply import ThreadReply
+from rag_bot.slack.text import plain
 
 if TYPE_CHECKING:
     from rag_bot.bot import Bot
@@ -47,6 +48,18 @@ class SlackPlatform:
 
     async def people(self, question: Question) -> Sequence[Person]:
         return await self._people.who_sees(question, self._bot.readers)
+
+    async def opening(self, question: Question) -> str:
+        thread: dict[str, Any] = {"channel": question.channel, "ts": question.thread_ts, "limit": 1}
+        try:
+            found = (await self.slack.read("conversations.replies", **thread)).get("messages") or [{}]
+        except (Refused, Limited, Unsure) as error:
+            _log.debug("What a thread began with is not known: %s", error)
+            return ""
+        first = found[0]
+        if first.get("ts") != question.thread_ts or first.get("user") in (None, self._home.bot_user):
+            return ""
+        return plain(str(first.get("text") or ""), self._home.bot_user)
 
     def reply(self, question: Question, job: Job, keep: Keep) -> Reply:
         kind = PrivateReply if question.private else ThreadReply

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rag_bot.chat_platform.pieces import split
-from rag_bot.chat_platform.types import Keep, Question, Shown, Unreachable
+from rag_bot.chat_platform.types import ALONE, Keep, Question, Shown, Unreachable
 from rag_bot.chat_state import Job
 from rag_bot.slack import blocks
 from rag_bot.slack.client import Gone, Limited, Refused, SlackClient
@@ -70,8 +70,8 @@ async def whisper(slack: SlackClient, question: Question, text: str, parts: list
             return
         except Unreachable:  # such an address takes five messages in half an hour
             pass
-    in_thread = question.thread_ts if question.thread_ts not in (question.ts, "command") else None
-    here: dict[str, Any] = {"channel": question.channel, "user": question.user, "thread_ts": in_thread or None}
+    in_thread = question.thread_ts if question.thread_ts not in (question.ts, ALONE, "") else None
+    here: dict[str, Any] = {"channel": question.channel, "user": question.user, "thread_ts": in_thread}
     try:
         await slack.call("chat.postEphemeral", once=True, **here, **message)
     except Gone:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rag_bot.chat_platform.addressed import for_bot
-from rag_bot.chat_platform.types import ChannelKind, Question
+from rag_bot.chat_platform.types import ALONE, ChannelKind, Question
 from rag_bot.courtesy import courtesy
 from rag_bot.slack.settings_form import SettingsForm
 from rag_bot.slack.text import names, names_others, plain
@@ -63,7 +63,7 @@ class Questions:
         self._here.desk.nudge()
 
     async def _joined(self, question: Question) -> None:
-        await self._here.call(self._here.state.join, question.thread_key)
+        await self._here.call(self._here.state.join, question.thread_key, question.ts)
         await self._here.call(self._here.state.spoke, question.thread_key, question.ts, question.user, to_bot=True)
         self._here.desk.nudge()
 
@@ -123,7 +123,7 @@ class Questions:
             await ack(response_type="ephemeral", text=HELP)
             return
         question = self._here.asked_by(body["user_id"], body["channel_id"], body["response_url"])
-        question = replace(question, text=text, private=True, thread_ts="command")
+        question = replace(question, text=text, private=True, thread_ts=ALONE)
         key = [f"command:{body['trigger_id']}"]
         await self._here.call(self._here.state.accept, key, "question", question.thread_key, question.ts, question.as_dict())
         await ack()

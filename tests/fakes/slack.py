@@ -221,6 +221,7 @@ class FakeSlack:
         self.plan: dict[str, deque[Fault]] = defaultdict(deque)
         self.rates: dict[str, tuple[int, float]] = {}
         self.http_target = ""
+        self.triggers_live_seconds, self.hooks_live_seconds = 3.0, 1800.0
         self.hook: Callable[[str, bool], None] = lambda method, done: None
         self._sequence = 0
         self._closed_until: dict[str, tuple[float, float]] = {}
@@ -415,12 +416,12 @@ class FakeSlack:
 
     def _trigger(self) -> str:
         trigger = f"trigger.{self.next_ts()}"
-        self._triggers[trigger] = time.monotonic() + 3.0
+        self._triggers[trigger] = time.monotonic() + self.triggers_live_seconds
         return trigger
 
     def _hook(self, channel: str, user: str, message_ts: str = "") -> str:
         hook = f"hook{len(self._hooks)}"
-        self._hooks[hook] = (channel, user, 5, time.monotonic() + 1800, message_ts)
+        self._hooks[hook] = (channel, user, 5, time.monotonic() + self.hooks_live_seconds, message_ts)
         return f"{self.url}/response/{hook}"
 
     # --- delivery
@@ -936,6 +937,8 @@ class FakeSlack:
         fault = self.plan["response_url"].popleft() if self.plan["response_url"] else None
         if fault and fault.kind == "limited":
             return web.Response(status=429, headers={"Retry-After": "1"})
+        if fault and fault.kind == "broken":
+            return web.Response(status=500)
         try:
             slack_blocks.fields(
                 data,
