@@ -128,19 +128,6 @@ class ChatState:
             return False
         return True
 
-    def first(self, key: str) -> bool:
-        """Whether something is seen for the first time; it is remembered."""
-        try:
-            with self.transaction() as connection:
-                connection.execute(sa.insert(_seen).values(key=key, at=self._clock()))
-        except IntegrityError:
-            return False
-        return True
-
-    def known(self, key: str) -> bool:
-        with self.transaction() as connection:
-            return connection.execute(sa.select(_seen.c.key).where(_seen.c.key == key)).one_or_none() is not None
-
     def _thread_row(self, thread: str) -> None:
         with self.transaction() as connection:
             if connection.execute(sa.select(_threads.c.thread).where(_threads.c.thread == thread)).one_or_none():

@@ -27,7 +27,7 @@ class Question:
     """What somebody asked, and where. `ts` is the message's time as the platform writes it: as text it sorts.
 
     `private`: only the asker sees the answer. `answer_to`: an address that takes the answer where the bot can't post.
-    `followed`: the bot was not named; whether it is meant is to be judged. `again`: the same text, asked by a button.
+    `followed`: the bot was not named; whether it is meant is to be judged.
     """
 
     platform: str

@@ -48,7 +48,6 @@ def test_each_of_its_keys_makes_an_event_known(state: ChatState) -> None:
     assert not state.accept(["event:1", "message:b"], "question", "t", "1", {})
     assert state.accept(["event:2", "message:b"], "question", "t", "2", {})  # what was refused left no key behind
     assert state.waiting() == 2
-    assert state.first("x") and not state.first("x") and state.known("x")
 
 
 def test_a_thread_is_one_workers_alone_and_goes_in_order(state: ChatState) -> None:
