@@ -55,6 +55,7 @@ from rag_bot.types import (
     SourcesEvent,
     Standalone,
     StatusEvent,
+    Tone,
     Turn,
     Usage,
     Verdict,
@@ -125,6 +126,7 @@ class _Draft:
     refused: Verdict | None = None
     answer_id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     accounted: bool = False
+    tone: Tone = "plain"
 
     def take(self, report: Report) -> None:
         self.model = report.model or self.model
@@ -216,16 +218,18 @@ class Bot:
         *,
         turns: Sequence[Turn] | None = None,
         allowed: Allowed | None = None,
+        tone: Tone = "plain",
     ) -> AsyncGenerator[Event, None]:
         """The events of an answer as they happen; the last is DoneEvent. Closing the stream stops the work.
 
         `turns` is a conversation that the caller keeps: nothing is stored then. `allowed` says which documents the
-        answer, and a refusal's nearest sections, may come from; None: those that everyone may read. Raises BadQuestion
-        or NotFound before the first event.
+        answer, and a refusal's nearest sections, may come from; None: those that everyone may read. `tone` is how it is to
+        be said. Raises BadQuestion or NotFound before the first event.
         """
         allowed = allowed or self.everyone
         parts = self._shown_to(allowed)
         draft = await self._begin(parts, question, conversation_id, turns, allowed)
+        draft.tone = tone
         try:
             async with aclosing(self._story(parts, draft, keep=turns is None)) as events:
                 async for event in events:
@@ -432,7 +436,7 @@ class Bot:
 
     async def _released(self, parts: Parts, draft: _Draft) -> AsyncGenerator[Event, None]:
         """The sentences that may be shown, numbered as they come. Where nothing of what an LLM wrote may be, quotes are."""
-        brief = Brief(draft.standalone, draft.hits, draft.evidence, draft.turns, draft.budget)
+        brief = Brief(draft.standalone, draft.hits, draft.evidence, draft.turns, draft.budget, draft.tone)
         for answerer in (parts.answerer, parts.quote):
             async with aclosing(answerer(brief)) as items:
                 async for item in items:

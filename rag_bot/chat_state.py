@@ -10,86 +10,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from rag_bot.memory import Memory, now, plain
+from rag_bot.chat_tables import answers as _answers
+from rag_bot.chat_tables import channels as _channels
+from rag_bot.chat_tables import feedback as _feedback
+from rag_bot.chat_tables import jobs as _jobs
+from rag_bot.chat_tables import metadata as _metadata
+from rag_bot.chat_tables import posts as _posts
+from rag_bot.chat_tables import seen as _seen
+from rag_bot.chat_tables import threads as _threads
+from rag_bot.memory import Memory, SavedTurn, now, plain
 from rag_bot.types import Answer
 
 KEPT_SECONDS = 7 * 24 * 3600
 """How long it is remembered that an event was taken; the last retry of a platform comes far earlier."""
-
-_metadata = sa.MetaData()
-_seen = sa.Table(
-    "chat_seen",
-    _metadata,
-    sa.Column("key", sa.String(255), primary_key=True),
-    sa.Column("at", sa.Float, nullable=False, index=True),
-)
-# A thread's row is what a process leases: whoever has it works on the thread's questions, one after another.
-_threads = sa.Table(
-    "chat_threads",
-    _metadata,
-    sa.Column("thread", sa.String(255), primary_key=True),
-    sa.Column("holder", sa.String(64), nullable=False, default=""),
-    sa.Column("until", sa.Float, nullable=False, default=0.0),
-    sa.Column("joined", sa.Boolean, nullable=False, default=False),
-    sa.Column("last_ts", sa.String(32), nullable=False, default=""),
-    sa.Column("last_speaker", sa.String(64), nullable=False, default=""),
-    sa.Column("last_to_bot", sa.Boolean, nullable=False, default=False),
-)
-_jobs = sa.Table(
-    "chat_jobs",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("thread", sa.String(255), nullable=False, index=True),
-    sa.Column("position", sa.String(32), nullable=False),
-    sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("due", sa.Float, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("payload", sa.JSON, nullable=False),
-    sa.Column("progress", sa.JSON, nullable=False),
-    sa.Column("at", sa.Float, nullable=False),
-)
-_answers = sa.Table(
-    "chat_answers",
-    _metadata,
-    sa.Column("answer_id", sa.String(64), primary_key=True),
-    sa.Column("thread", sa.String(255), nullable=False, index=True),
-    sa.Column("position", sa.String(32), nullable=False),
-    sa.Column("channel", sa.String(255), nullable=False),
-    sa.Column("asker", sa.String(64), nullable=False, index=True),
-    sa.Column("asked", sa.Text, nullable=False),
-    sa.Column("answer_object", sa.JSON, nullable=False),
-    sa.Column("at", sa.String(32), nullable=False),
-)
-_posts = sa.Table(
-    "chat_posts",
-    _metadata,
-    sa.Column("post", sa.String(255), primary_key=True),
-    sa.Column("answer_id", sa.String(64), nullable=False, index=True),
-)
-_feedback = sa.Table(
-    "chat_feedback",
-    _metadata,
-    sa.Column("answer_id", sa.String(64), primary_key=True),
-    sa.Column("person", sa.String(64), primary_key=True),
-    sa.Column("thumb", sa.Integer, nullable=False),
-    sa.Column("reason", sa.Text),
-    sa.Column("right_source", sa.Text),
-    sa.Column("at", sa.String(32), nullable=False),
-)
-_channels = sa.Table(
-    "chat_channels",
-    _metadata,
-    sa.Column("channel", sa.String(255), primary_key=True),
-    sa.Column("settings", sa.JSON, nullable=False),
-    sa.Column("changed_by", sa.String(64), nullable=False),
-    sa.Column("at", sa.String(32), nullable=False),
-)
 
 State = Literal["waiting", "parked", "done"]
 
@@ -113,12 +52,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """What is known of a thread: whether the bot takes part, and who spoke last and to whom (never what was said)."""
+    """What is known of a thread: whether the bot takes part, and who spoke last and to whom (never what was said).
+
+    `since` is the position of what first called the bot in, as long as that is known.
+    """
 
     joined: bool = False
     last_ts: str = ""
     last_speaker: str = ""
     last_to_bot: bool = False
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +128,6 @@ class ChatState:
             return False
         return True
 
-    def first(self, key: str) -> bool:
-        """Whether something is seen for the first time; it is remembered."""
-        try:
-            with self.transaction() as connection:
-                connection.execute(sa.insert(_seen).values(key=key, at=self._clock()))
-        except IntegrityError:
-            return False
-        return True
-
-    def known(self, key: str) -> bool:
-        with self.transaction() as connection:
-            return connection.execute(sa.select(_seen.c.key).where(_seen.c.key == key)).one_or_none() is not None
-
     def _thread_row(self, thread: str) -> None:
         with self.transaction() as connection:
             if connection.execute(sa.select(_threads.c.thread).where(_threads.c.thread == thread)).one_or_none():
@@ -215,14 +145,17 @@ class ChatState:
         query = sa.select(columns.joined, columns.last_ts, columns.last_speaker, columns.last_to_bot)
         with self.transaction() as connection:
             row = connection.execute(query.where(columns.thread == thread)).one_or_none()
-        return Thread(*row) if row else Thread()
+            asked = (_jobs.c.thread == thread, _jobs.c.kind == "question", _jobs.c.state != "parked")
+            since = connection.execute(sa.select(sa.func.min(_jobs.c.position)).where(*asked)).scalar()
+        return Thread(row.joined, row.last_ts, row.last_speaker, row.last_to_bot, since or "") if row else Thread()
 
-    def join(self, thread: str) -> None:
-        """The bot takes part from now on; what was put by until this was known is to be done now."""
+    def join(self, thread: str, position: str = "") -> None:
+        """The bot takes part from `position` on; what came after it, and was put by until this was known, is to be done now."""
         self._thread_row(thread)
         with self.transaction() as connection:
             connection.execute(sa.update(_threads).where(_threads.c.thread == thread).values(joined=True))
-            parked = sa.update(_jobs).where(_jobs.c.thread == thread, _jobs.c.state == "parked")
+            later = (_jobs.c.state == "parked", _jobs.c.position > position)
+            parked = sa.update(_jobs).where(_jobs.c.thread == thread, *later)
             connection.execute(parked.values(state="waiting", due=self._clock()))
 
     def spoke(self, thread: str, ts: str, speaker: str, *, to_bot: bool) -> None:
@@ -356,6 +289,24 @@ class ChatState:
         query = sa.select(_answers).where(_answers.c.asker == asker).order_by(_answers.c.at.desc()).limit(limit)
         return self._all(query)
 
+    def history(self, since: datetime | None = None, limit: int = 5_000) -> list[SavedTurn]:
+        """The last answers, oldest first, as `Memory.history` gives those of conversations. The thumb is most people's."""
+        columns = _answers.c
+        given = sa.select(_feedback.c.answer_id, sa.func.sum(_feedback.c.thumb).label("sum")).group_by(_feedback.c.answer_id)
+        thumbs = given.subquery()
+        query = (
+            sa.select(columns.asked, columns.answer_object, columns.at, thumbs.c.sum)
+            .outerjoin(thumbs, thumbs.c.answer_id == columns.answer_id)
+            .order_by(columns.at.desc(), columns.answer_id)
+            .limit(limit)
+        )
+        if since is not None:
+            query = query.where(columns.at >= since.astimezone(UTC).isoformat(timespec="microseconds"))
+        with self.transaction() as connection:
+            rows = connection.execute(query).all()
+        found = [SavedTurn(r.asked, r.answer_object, r.at, None if not r.sum else 1 if r.sum > 0 else -1) for r in rows]
+        return found[::-1]
+
     def _one(self, query: Any) -> Kept | None:
         return next(iter(self._all(query)), None)
 
@@ -409,3 +360,9 @@ class ChatState:
         with self.transaction() as connection:
             connection.execute(sa.delete(_channels).where(_channels.c.channel == row["channel"]))
             connection.execute(sa.insert(_channels).values(**row))
+
+
+def history(memory: Memory, since: datetime | None = None, limit: int = 5_000) -> list[SavedTurn]:
+    """The last questions wherever they were asked, oldest first: in conversations and on chat platforms."""
+    turns = [*memory.history(since, limit), *ChatState(memory).history(since, limit)]
+    return sorted(turns, key=lambda turn: turn.at)[-limit:]

@@ -29,6 +29,7 @@ def gaps(
     from datetime import UTC
 
     from ingest.index import Index
+    from rag_bot.chat_state import history
     from rag_bot.eval.files import replace_text
     from rag_bot.eval.monitor import look
     from rag_bot.eval.monitor_report import drift_sentence, html, nearest
@@ -39,7 +40,7 @@ def gaps(
     with Index.open(settings.index, settings=settings) as opened:
         memory = Memory(settings.state_url)
         try:
-            turns = memory.history(since.replace(tzinfo=UTC) if since else None, most)
+            turns = history(memory, since.replace(tzinfo=UTC) if since else None, most)
         finally:
             memory.close()
         with console.console(stderr=True).status("Looking …"):

@@ -132,7 +132,7 @@ class Memory:
             shown = url if "@" not in url else f"{url.partition('://')[0]}://…"  # it may hold a password
             raise StateError(
                 f"RAG_BOT_STATE is {shown!r}, which is not a database's URL.",
-                "Write it like sqlite:////var/lib/rag-bot/state.sqlite3 or postgresql+psycopg://user@host/name.",
+                "Write it like sqlite:////var/lib/rag-bot/state.sqlite3 or postgresql+pg8000://user@host/name.",
             ) from error
         except ImportError as error:
             raise StateError(

@@ -10,6 +10,8 @@ from ingest.types import Hit
 
 Passage: TypeAlias = Hit
 """A passage that an answer may be made from: a hit of the index."""
+Tone: TypeAlias = Literal["plain", "friendly", "brief"]
+"""How an answer is said: what it says is the same."""
 
 
 @dataclass(frozen=True, slots=True)

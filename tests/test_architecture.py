@@ -99,7 +99,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "selectolax": ("ingest.parsers.html", "ingest.parsers.furniture", "ingest.parsers.markdown"),
     "markdown_it": ("ingest.parsers.markdown", "rag_bot.slack.markdown"),
     "charset_normalizer": ("ingest.parsers.encoding",),
-    "sqlalchemy": ("rag_bot.memory", "rag_bot.chat_state"),
+    "sqlalchemy": ("rag_bot.memory", "rag_bot.chat_state", "rag_bot.chat_tables"),
     "fastapi": ("rag_bot.api",),
     "starlette": ("rag_bot.api",),
     "uvicorn": ("rag_bot.api",),

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rag_bot.budget import Budget
-from rag_bot.types import Claim, Evidence, Passage, Report, Standalone, Turn
+from rag_bot.types import Claim, Evidence, Passage, Report, Standalone, Tone, Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What an answer is to be made from: `turns` are the conversation before it, oldest first."""
+    """What an answer is to be made from: `turns` are the conversation before it, oldest first. `tone`: how it is to be said."""
 
     question: Standalone
     passages: Sequence[Passage]
     evidence: Sequence[Evidence]
     turns: Sequence[Turn] = ()
     budget: Budget = field(default_factory=Budget)
+    tone: Tone = "plain"
 
 
 class Answerer(Protocol):

@@ -94,7 +94,7 @@ class GenerateAnswerer:
 
     def _prompt(self, llm: LLM, brief: Brief) -> Prompt:
         data = [as_data(n, passage, self._header(passage)) for n, passage in enumerate(brief.passages, start=1)]
-        return answer_prompt(brief.question, data, brief.turns, llm.context - self._most, llm.count)
+        return answer_prompt(brief.question, data, brief.turns, llm.context - self._most, llm.count, brief.tone)
 
     def _header(self, passage: Passage) -> str:
         """The header of a table of which the passage holds later rows."""

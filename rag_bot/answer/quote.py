@@ -31,8 +31,9 @@ class QuoteAnswerer:
         self._text_at = text_at
 
     async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
-        """One claim for each quote; the best first, the others in reading order."""
-        for claim in await asyncio.to_thread(self.claims, choose(brief.evidence), brief.passages):
+        """One claim for each quote; the best first, the others in reading order. A brief answer is the best one alone."""
+        chosen = choose(brief.evidence, 1 if brief.tone == "brief" else MOST)
+        for claim in await asyncio.to_thread(self.claims, chosen, brief.passages):
             yield claim
 
     def claims(self, chosen: Sequence[Evidence], passages: Sequence[Passage]) -> list[Claim]:
@@ -57,15 +58,18 @@ class QuoteAnswerer:
         return cite(n, passage, span, self._text_at(document_id, *span))
 
 
-def choose(evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The best sentence and those about as good that say something else, each with what it leans on, lists whole."""
+def choose(evidence: Sequence[Evidence], most: int = MOST) -> list[Evidence]:
+    """The best sentence and those about as good that say something else, each with what it leans on, lists whole.
+
+    `most` of them in all.
+    """
     if not evidence:
         return []
     best = evidence[0]
     first = _whole(best, evidence)
     chosen, quotes = list(first), 1
     for item in evidence[1:]:
-        if quotes == MOST or item.score < _CLOSE * best.score:
+        if quotes == most or item.score < _CLOSE * best.score:
             break
         if item in chosen or not item.coverage or any(_says_the_same(item, other) for other in chosen):
             continue

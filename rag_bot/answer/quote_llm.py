@@ -54,26 +54,27 @@ class QuoteLLMAnswerer:
     async def _chosen(self, llm: LLM, brief: Brief) -> list[Evidence] | None:
         """By copying under a grammar that allows nothing else where the LLM takes one, else by their numbers."""
         shown, asked = brief.evidence[:_SHOWN], brief.question.text
+        most = 1 if brief.tone == "brief" else MOST
         if llm.grammar and shown:
             texts = [_line(item) for item in shown]
-            grammar = copy_grammar(list(dict.fromkeys(texts)), MOST)
-            most = 8 + sum(sorted(map(llm.count, texts))[-MOST:])
-            reply = await llm.ask(copy_messages(asked, texts), brief.budget, grammar=grammar, max_tokens=most)
-            return copied(reply, shown)
+            grammar = copy_grammar(list(dict.fromkeys(texts)), most)
+            tokens = 8 + sum(sorted(map(llm.count, texts))[-most:])
+            reply = await llm.ask(copy_messages(asked, texts), brief.budget, grammar=grammar, max_tokens=tokens)
+            return copied(reply, shown, most)
         reply = await llm.ask(choose_messages(asked, shown, brief.passages), brief.budget, max_tokens=_TOKENS)
-        return picked(reply, shown)
+        return picked(reply, shown, most)
 
 
-def copied(reply: str, shown: Sequence[Evidence]) -> list[Evidence] | None:
+def copied(reply: str, shown: Sequence[Evidence], most: int = MOST) -> list[Evidence] | None:
     """The sentences that a reply repeats, in reading order; an empty list for `none`; None if it is none of them."""
     if reply.strip() == "none":
         return []
     by_text = {_line(item): item for item in reversed(shown)}
     chosen = [by_text[line] for line in dict.fromkeys(reply.splitlines()) if line in by_text]
-    return in_reading_order(chosen[:MOST]) or None
+    return in_reading_order(chosen[:most]) or None
 
 
-def picked(reply: str, shown: Sequence[Evidence]) -> list[Evidence] | None:
+def picked(reply: str, shown: Sequence[Evidence], most: int = MOST) -> list[Evidence] | None:
     """The sentences that a reply names, in reading order; an empty list for `none`; None if the reply makes no sense."""
     if reply.strip().lower().rstrip(".") == "none":
         return []
@@ -82,7 +83,7 @@ def picked(reply: str, shown: Sequence[Evidence]) -> list[Evidence] | None:
     if not said or not all(len(number) < 5 and 1 <= int(number) <= len(shown) for number in said):
         return None
     numbers = list(dict.fromkeys(int(number) for number in said))
-    return in_reading_order([shown[number - 1] for number in numbers[:MOST]])
+    return in_reading_order([shown[number - 1] for number in numbers[:most]])
 
 
 def _line(item: Evidence) -> str:

@@ -47,7 +47,7 @@ def create_app(bot: Bot, hosts: frozenset[str] | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.open()
         try:
-            async with slack.mounted(app, bot):
+            async with slack.mounted(app, bot, service.metrics.watch):
                 yield
         finally:
             await service.close()

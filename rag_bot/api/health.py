@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
-from ingest.errors import IngestError
 from rag_bot.api.schemas import PROBLEM, Live, Readiness
 from rag_bot.api.service import AnyService, ReadyService
 
@@ -37,8 +34,4 @@ def ready(service: ReadyService) -> Response:
 )
 def metrics(service: AnyService) -> Response:
     """The service's numbers, for Prometheus."""
-    if service.missing() is None:
-        with suppress(IngestError):
-            service.metrics.holds(*service.bot.index.counts())
-        service.monitor.look()
-    return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(service.numbers(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -44,10 +44,11 @@ class Monitor(Collector):
         return thread
 
     def _look(self) -> None:
+        from rag_bot.chat_state import history
         from rag_bot.eval.monitor import look
 
         try:
-            turns = self._bot.memory.history(datetime.now(UTC) - timedelta(days=_DAYS), _MOST)
+            turns = history(self._bot.memory, datetime.now(UTC) - timedelta(days=_DAYS), _MOST)
             self._report = look(self._bot.index, turns)
         except Exception as error:  # the service may be closing, the database away: the next look may do better
             _log.warning("What people ask could not be looked at: %s", error)

@@ -59,6 +59,14 @@ class Service:
             answered(answer)
         return answer
 
+    def numbers(self) -> bytes:
+        """Everything that is counted, in Prometheus' text form."""
+        if self.missing() is None:
+            with suppress(IngestError):
+                self.metrics.holds(*self.bot.index.counts())
+            self.monitor.look()
+        return self.metrics.text()
+
     async def open(self) -> None:
         """Begin to start the bot; returns at once."""
         self._starting = asyncio.create_task(self._start())

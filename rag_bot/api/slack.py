@@ -14,11 +14,12 @@ from rag_bot.errors import BadSetting
 
 if TYPE_CHECKING:
     from rag_bot.bot import Bot
+    from rag_bot.chat_platform.desk import Watch
 
 
 @asynccontextmanager
-async def mounted(app: FastAPI, bot: Bot) -> AsyncIterator[None]:
-    """Answer Slack while the block lasts, where a bot token and a signing secret are set. Raises BadSetting."""
+async def mounted(app: FastAPI, bot: Bot, watch: Watch) -> AsyncIterator[None]:
+    """Answer Slack while the block lasts, where a bot token and a signing secret are set; `watch` counts. Raises BadSetting."""
     if bot.settings.slack_bot_token is None or bot.settings.slack_signing_secret is None:
         yield
         return
@@ -28,7 +29,7 @@ async def mounted(app: FastAPI, bot: Bot) -> AsyncIterator[None]:
         raise BadSetting(
             f"Slack is set up, but the module {error.name} is not installed.", "pip install 'rag-bot[slack]'"
         ) from error
-    slack = SlackBot(bot)
+    slack = SlackBot(bot, watch=watch)
 
     async def events(request: Request) -> Response:
         answered = await slack.dispatch(await request.body(), {k.lower(): v for k, v in request.headers.items()})

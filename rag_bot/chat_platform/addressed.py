@@ -37,9 +37,10 @@ def for_bot(thread: Thread, ts: str, speaker: str, text: str, *, names_others: b
     """Whether the bot is meant by a message that does not name it, in a thread that it takes part in.
 
     It is when the words ask something, name nobody else, and follow on what the bot said, or on what the same person
-    asked it. Between two people the bot is silent. `names_others`: somebody else is mentioned.
+    asked it. Between two people the bot is silent, and so it is to what was said before it was called in. `names_others`:
+    somebody else is mentioned.
     """
-    if names_others or not asks(text):
+    if names_others or ts < thread.since or not asks(text):
         return False
     if not thread.last_ts or thread.last_speaker == BOT or thread.last_ts >= ts:
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -16,16 +16,18 @@ from ingest.errors import DocumentNotFound, IngestError
 from ingest.types import Allowed
 from rag_bot.chat_platform.addressed import BOT, for_bot
 from rag_bot.chat_platform.channel import ChannelSettings
-from rag_bot.chat_platform.types import Keep, Platform, Question, Reply, Shown, Unreachable
+from rag_bot.chat_platform.types import ALONE, Keep, Platform, Question, Reply, Shown, Unreachable
 from rag_bot.chat_state import ChatState, Job, Kept, LeaseLost
 from rag_bot.errors import BadQuestion, BotError, Busy
 from rag_bot.marks import piece
-from rag_bot.types import Answer, Citation, DoneEvent, Sentence, SentenceEvent, SourcesEvent, StatusEvent, Turn
+from rag_bot.types import Answer, Citation, DoneEvent, Event, Sentence, SentenceEvent, SourcesEvent, StatusEvent, Turn
 
 if TYPE_CHECKING:
     from rag_bot.bot import Bot
 
 T = TypeVar("T")
+Watch = Callable[[AsyncGenerator[Event, None]], AsyncGenerator[Event, None]]
+"""Passes an answer's events on, and counts what becomes of it."""
 _log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5  # between two looks for work that another process has left or let go of
@@ -45,14 +47,23 @@ GOODBYE = "Anything else? Just ask in this thread."
 class Desk:
     """Works off what was accepted, for as long as `run` runs: `concurrent` threads at once, each thread in order.
 
-    `seconds` is how long a lease lasts without being renewed.
+    `seconds` is how long a lease lasts without being renewed. `watch` sees the events of each answer.
     """
 
     def __init__(
-        self, bot: Bot, state: ChatState, platform: Platform, *, concurrent: int, seconds: float, ask_person: bool = False
+        self,
+        bot: Bot,
+        state: ChatState,
+        platform: Platform,
+        *,
+        concurrent: int,
+        seconds: float,
+        ask_person: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         self._bot, self._state, self._platform = bot, state, platform
         self._seconds, self._ask_person = seconds, ask_person
+        self._watch: Watch = watch or (lambda events: events)
         self._slots = asyncio.Semaphore(concurrent)
         self._calls = ThreadPoolExecutor(_THREADS, thread_name_prefix="chat-state")
         self._woken, self._stopping, self._resting = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -229,7 +240,7 @@ class Desk:
             except BadQuestion as error:
                 await self._platform.tell(question, str(error))
                 return
-            if settings.sure and (answer.abstained or answer.blocked):
+            if _silent(question, settings) and (answer.abstained or answer.blocked):
                 await reply.drop()
                 return
             # 5. Keep it, so that it is not made twice.
@@ -263,11 +274,13 @@ class Desk:
     async def _stream(self, question: Question, settings: ChannelSettings, allowed: Allowed, reply: Reply) -> Answer:
         turns = await self._turns(question, allowed)
         before: Sentence | None = None
-        async with aclosing(self._bot.stream(question.text, turns=turns, allowed=allowed)) as events:
+        silent = _silent(question, settings)
+        answering = self._bot.stream(question.text, turns=turns, allowed=allowed, tone=settings.tone)
+        async with aclosing(self._watch(answering)) as events:
             async for event in events:
-                if isinstance(event, StatusEvent) and not settings.sure:
+                if isinstance(event, StatusEvent) and not silent:
                     await reply.step(event.step)
-                elif isinstance(event, SourcesEvent) and not settings.sure:
+                elif isinstance(event, SourcesEvent) and not silent:
                     documents = len({hit.document.document_id for hit in event.hits})
                     await reply.step("found", f"{len(event.hits)} passages in {documents} documents")
                 elif isinstance(event, SentenceEvent):
@@ -279,7 +292,11 @@ class Desk:
         raise RuntimeError("the stream ended without an answer")
 
     async def _turns(self, question: Question, allowed: Allowed) -> list[Turn]:
+        """What was asked and answered in the thread; the first time that the bot is called in, what the thread began with."""
         kept = await self.call(self._state.turns, question.thread_key, question.ts)
+        if not kept and question.thread_ts not in (question.ts, "", ALONE):
+            began = await self._platform.opening(question)
+            return [Turn(began, "", "", True)] if began and began != question.text else []
         return await self.call(lambda: [self._turn(one, allowed) for one in kept])
 
     def _turn(self, kept: Kept, allowed: Allowed) -> Turn:
@@ -331,3 +348,8 @@ class Desk:
                 if everyone(self._bot.index.document(source.document_id)):
                     found.add(source.document_id)
         return frozenset(found)
+
+
+def _silent(question: Question, settings: ChannelSettings) -> bool:
+    """Whether nothing is said where nothing is found: for the channel's sake, so that one who alone sees it is told."""
+    return settings.sure and not question.private

@@ -10,6 +10,8 @@ from ingest import sentences
 FENCE = re.compile(r" {0,3}(`{3,16}(?!`)(?=[^`]*\Z)|~{3,16}(?!~))")
 """What a line that opens or closes a block of code begins with."""
 
+_MARKS = re.compile(r"(?:\[\d{1,3}\][ \t]*)*\n?")
+
 
 def split(text: str, limit: int) -> list[str]:
     """Pieces of at most `limit` characters (64 at least); together they have every character but white space.
@@ -61,7 +63,8 @@ def _sentences(text: str) -> Iterator[str]:
         if text:
             yield text
         return
-    begins[0] = 0
+    # A mark after a full stop, like [1], belongs to the sentence before it.
+    begins = [0, *(_MARKS.match(text, at).end() for at in begins[1:])]  # type: ignore[union-attr]
     for start, end in zip(begins, [*begins[1:], len(text)], strict=True):
         yield text[start:end]
 

@@ -14,6 +14,10 @@ ChannelKind = Literal["direct", "group", "open"]
 """One person with the bot; a closed round; a channel that everybody in the workspace may look into."""
 
 
+ALONE = "alone"
+"""The thread of what is asked in no thread and answered to the asker alone."""
+
+
 class Unreachable(Exception):
     """The platform will never take what is to be said there: the channel is gone, or the bot is not in it."""
 
@@ -23,7 +27,7 @@ class Question:
     """What somebody asked, and where. `ts` is the message's time as the platform writes it: as text it sorts.
 
     `private`: only the asker sees the answer. `answer_to`: an address that takes the answer where the bot can't post.
-    `followed`: the bot was not named; whether it is meant is to be judged. `again`: the same text, asked by a button.
+    `followed`: the bot was not named; whether it is meant is to be judged.
     """
 
     platform: str
@@ -117,6 +121,9 @@ class Platform(Protocol):
 
     async def people(self, question: Question) -> Sequence[Person]:
         """Everybody who will see the answer. Whoever can't be found out is a stranger: a Person nobody knows."""
+
+    async def opening(self, question: Question) -> str:
+        """What the thread of a question began with, in plain words; empty where nobody can tell."""
 
     def reply(self, question: Question, job: Job, keep: Keep) -> Reply:
         """A reply to a question, going on from the job's progress."""

@@ -15,6 +15,7 @@ from rag_bot.types import Citation
 
 Block = dict[str, Any]
 
+MESSAGE_CHARS = 10_000  # of an answer in one message; Slack takes 12,000 of Markdown in one
 SOURCES = 10  # shown under one answer
 QUOTE = 300  # characters of a quote
 TITLE = 150
@@ -28,9 +29,10 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class HomeTab:
-    """What somebody's home tab shows. `channels` are the settings of channels, for those who may change them."""
+    """What somebody's home tab shows. `collections` are names with how many documents there are for that person; `channels`
+    the settings of channels, for those who may change them."""
 
-    collections: Sequence[str]
+    collections: Sequence[tuple[str, int]]
     recent: Sequence[Kept]
     files: Sequence[tuple[str, str]]
     admin: bool
@@ -95,7 +97,7 @@ def small(text: str) -> Block:
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
 
 
-def _section(text: str, accessory: Block | None = None) -> Block:
+def section(text: str, accessory: Block | None = None) -> Block:
     block: Block = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
     return {**block, "accessory": accessory} if accessory else block
 
@@ -165,9 +167,11 @@ def feedback_form(answer_id: str) -> dict[str, Any]:
     return _modal("feedback", "What was wrong?", "Send", blocks, {"answer_id": answer_id})
 
 
-def save_form(question: str, answer: str, keep: Mapping[str, Any]) -> dict[str, Any]:
-    """Asks what of a thread is to be saved as a document."""
+def save_form(question: str, answer: str, keep: Mapping[str, Any], *, closed: bool) -> dict[str, Any]:
+    """Asks what of a thread is to be saved as a document, and says who will read it."""
+    readers = "It is answered in this channel alone." if closed else "Everybody can ask about it."
     blocks = [
+        section(readers),
         _words("title", "Title", initial=cut(question, 200), optional=False),
         _words("text", "Answer", initial=answer, lines=True, optional=False),
     ]
@@ -185,7 +189,7 @@ def channel_form(channel: str, settings: ChannelSettings, collections: Sequence[
     }
     known = {"": "All documents", **{name: cut(name, 75) for name in list(collections)[:99] if len(name) <= 140}}
     blocks = [
-        _section(f"Settings for <#{channel}>"),
+        section(f"Settings for <#{channel}>"),
         _choice("collection", "Documents", {f"c:{name}": label for name, label in known.items()}, f"c:{settings.collection}"),
         _choice("tone", "Tone", tones, settings.tone),
         _checks("switches", "Behaviour", switches, [name for name in switches if getattr(settings, name)]),
@@ -208,21 +212,21 @@ def channel_form(channel: str, settings: ChannelSettings, collections: Sequence[
 def home(tab: HomeTab) -> dict[str, Any]:
     """The home tab."""
     blocks = [_header("Ask your documents")]
-    blocks.append(_section("Mention me in a channel, write to me under *Messages*, or type `/ask` and a question."))
+    blocks.append(section("Mention me in a channel, write to me under *Messages*, or type `/ask` and a question."))
     if tab.collections:
-        names = "\n".join(f"• {escape(cut(name, 80))}" for name in tab.collections[:20])
-        blocks += [_header("What you may ask about"), _section(names)]
+        names = "\n".join(f"• {escape(cut(name, 80))} ({count:,})" for name, count in tab.collections[:20])
+        blocks += [_header("What you may ask about"), section(names)]
     if tab.recent:
         blocks.append(_header("Your recent questions"))
         blocks += [small(f"{escape(cut(one.asked, 200))}  _{one.at[:10]}_") for one in tab.recent[:5]]
     if tab.files:
         blocks.append(_header("Your own files"))
         for document_id, title in tab.files[:20]:
-            blocks.append(_section(escape(cut(title, 200)), button("remove_file", "Remove", document_id, "danger")))
+            blocks.append(section(escape(cut(title, 200)), button("remove_file", "Remove", document_id, "danger")))
     if tab.admin:
-        blocks += [_header("Settings of channels"), _section("Type `/ask config` in a channel to change its settings.")]
+        blocks += [_header("Settings of channels"), section("Type `/ask config` in a channel to change its settings.")]
         for channel, settings in list(tab.channels.items())[:20]:
-            blocks.append(_section(f"<#{channel}>: {escape(summary(settings))}", button("config", "Change", channel)))
+            blocks.append(section(f"<#{channel}>: {escape(summary(settings))}", button("config", "Change", channel)))
     return {"type": "home", "blocks": blocks}
 
 

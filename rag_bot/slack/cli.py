@@ -28,6 +28,9 @@ def slack(
     index: Annotated[
         Path | None, typer.Option("--index", metavar="DIR", help="Folder of the index; else RAG_BOT_INDEX, else `index` here.")
     ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Serve `/metrics` for Prometheus on this port of RAG_BOT_HOST.")
+    ] = None,
 ) -> None:
     if context.invoked_subcommand is not None:
         return
@@ -36,7 +39,7 @@ def slack(
         from rag_bot.slack.run import run
     except ModuleNotFoundError as error:
         raise _absent(error) from error
-    run(settings)
+    run(settings, metrics_port)
 
 
 @app.command()

@@ -16,7 +16,8 @@ _log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 600.0
 """How long it is held to be known who an account belongs to. Who is in a channel is asked anew each time."""
-_MOST = 10_000  # accounts that are kept
+_MOST = 100_000  # accounts, and channels, that are kept
+_FEW = 20  # accounts that are asked for one by one
 STRANGER = Person("", outside=True)
 
 
@@ -31,20 +32,27 @@ class Account:
     zone: str
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What Slack says of a channel. `private`: only its members see it. `shared`: with another organisation, or workspace."""
+
+    private: bool
+    shared: bool
+
+
 class People:
     """Slack's directory, read as needed."""
 
     def __init__(self, slack: SlackClient, team: str) -> None:
         self._slack, self._team = slack, team
         self._accounts: dict[str, tuple[float, Account]] = {}
-        self._private: dict[str, tuple[float, bool]] = {}
-        self._listed = 0.0
+        self._rooms: dict[str, tuple[float, Room]] = {}
+        self._everybody: tuple[float, list[Account]] = (0.0, [])
 
     async def account(self, user: str) -> Account:
         """Raises Refused, Limited or Unsure."""
-        known = self._accounts.get(user)
-        if known and known[0] > time.monotonic():
-            return known[1]
+        if known := self._known(user):
+            return known
         answer = await self._slack.read("users.info", user=user)
         return self._keep(answer["user"])
 
@@ -72,37 +80,58 @@ class People:
             return [STRANGER]
 
     async def _members(self, question: Question, readers: Readers) -> list[Person]:
+        room = await self.room(question.channel)
+        if room.shared:  # there it may be public, and then everybody of that organisation may look in
+            return [STRANGER]
         found: list[Person] = []
         rules = readers.rules
-        async for user in self._slack.pages("conversations.members", "members", channel=question.channel):
-            account = await self.account(str(user))
+        members = [str(user) async for user in self._slack.pages("conversations.members", "members", channel=question.channel)]
+        if sum(not self._known(user) for user in members) > _FEW:  # a page of the directory tells of hundreds at once
+            await self._full_members()
+        for user in members:
+            account = await self.account(user)
             if account.reads:
                 found.append(account.person)
                 if not rules.groups_of(account.person):  # one who may read only what is public decides for all
                     return found
-        if question.kind == "open" and not await self.is_private(question.channel):
+        if not room.private:
             # Whoever belongs to the workspace may look into a public channel, and search it.
-            found += [account.person for account in await self._everybody() if account.reads and not account.guest]
+            found += [account.person for account in await self._full_members()]
         return found
 
-    async def is_private(self, channel: str) -> bool:
-        """Whether only its members see a channel. Raises Refused, Limited or Unsure."""
-        known = self._private.get(channel)
+    async def room(self, channel: str) -> Room:
+        """What kind of channel it is. Raises Refused, Limited or Unsure."""
+        known = self._rooms.get(channel)
         if known and known[0] > time.monotonic():
             return known[1]
-        answer = await self._slack.read("conversations.info", channel=channel)
-        private = bool(answer["channel"].get("is_private"))
-        if len(self._private) > _MOST:
-            self._private.clear()
-        self._private[channel] = (time.monotonic() + KEPT_SECONDS, private)
-        return private
+        info = (await self._slack.read("conversations.info", channel=channel))["channel"]
+        shared = any(info.get(name) for name in ("is_shared", "is_ext_shared", "is_org_shared", "is_pending_ext_shared"))
+        room = Room(bool(info.get("is_private") or info.get("is_mpim")), shared)
+        if len(self._rooms) >= _MOST:
+            self._rooms.clear()
+        self._rooms[channel] = (time.monotonic() + KEPT_SECONDS, room)
+        return room
 
-    async def _everybody(self) -> list[Account]:
-        if self._listed < time.monotonic():
-            async for user in self._slack.pages("users.list", "members"):
-                self._keep(user)
-            self._listed = time.monotonic() + KEPT_SECONDS
-        return [account for _, account in self._accounts.values() if not account.person.outside]
+    async def closed(self, channel: str) -> bool:
+        """Whether what is said there is for those there alone; true where it can't be found out."""
+        try:
+            room = await self.room(channel)
+        except (Refused, Limited, Unsure):
+            return True
+        return room.private or room.shared
+
+    async def _full_members(self) -> list[Account]:
+        """Everybody of the workspace who reads, without guests."""
+        until, found = self._everybody
+        if until < time.monotonic():
+            accounts = [self._keep(user) async for user in self._slack.pages("users.list", "members")]
+            found = [account for account in accounts if account.reads and not account.guest and not account.person.outside]
+            self._everybody = (time.monotonic() + KEPT_SECONDS, found)
+        return found
+
+    def _known(self, user: str) -> Account | None:
+        kept = self._accounts.get(user)
+        return kept[1] if kept and kept[0] > time.monotonic() else None
 
     def _keep(self, user: Mapping[str, Any]) -> Account:
         outside = bool(user.get("is_stranger")) or user.get("team_id", self._team) != self._team
@@ -114,7 +143,7 @@ class People:
             admin=bool(user.get("is_admin") or user.get("is_owner")),
             zone=str(user.get("tz") or "UTC"),
         )
-        if len(self._accounts) > _MOST and self._listed < time.monotonic():
+        if len(self._accounts) >= _MOST:
             self._accounts.clear()
         self._accounts[account.person.id] = (time.monotonic() + KEPT_SECONDS, account)
         return account

@@ -17,8 +17,11 @@ from rag_bot.readers import PRIVATE, Person
 from rag_bot.slack import blocks
 from rag_bot.slack.client import Limited, Refused, SlackClient, Unsure
 from rag_bot.slack.markdown import cut, to_mrkdwn
+from rag_bot.slack.messages import NOTE, Home
 from rag_bot.slack.people import People
-from rag_bot.slack.reply import NOTE, Home, PrivateReply, ThreadReply, whisper
+from rag_bot.slack.private import PrivateReply, whisper
+from rag_bot.slack.reply import ThreadReply
+from rag_bot.slack.text import plain
 
 if TYPE_CHECKING:
     from rag_bot.bot import Bot
@@ -45,6 +48,18 @@ class SlackPlatform:
 
     async def people(self, question: Question) -> Sequence[Person]:
         return await self._people.who_sees(question, self._bot.readers)
+
+    async def opening(self, question: Question) -> str:
+        thread: dict[str, Any] = {"channel": question.channel, "ts": question.thread_ts, "limit": 1}
+        try:
+            found = (await self.slack.read("conversations.replies", **thread)).get("messages") or [{}]
+        except (Refused, Limited, Unsure) as error:
+            _log.debug("What a thread began with is not known: %s", error)
+            return ""
+        first = found[0]
+        if first.get("ts") != question.thread_ts or first.get("user") in (None, self._home.bot_user):
+            return ""
+        return plain(str(first.get("text") or ""), self._home.bot_user)
 
     def reply(self, question: Question, job: Job, keep: Keep) -> Reply:
         kind = PrivateReply if question.private else ThreadReply
@@ -133,17 +148,11 @@ class SlackPlatform:
     async def _save(self, question: Question, title: str, text: str) -> str:
         """Save what people answered in a thread; from a closed channel it is for that channel alone."""
         name = f"{safe_name(cut(title, 80)).strip('. ') or 'answer'} {question.thread_ts.partition('.')[0]}.md"
-        open_to_all = question.kind == "open" and not await self._is_private(question.channel)
+        open_to_all = question.kind == "open" and not await self._people.closed(question.channel)
         folder = "slack/answers" if open_to_all else f"{PRIVATE.partition(':')[2]}{question.channel_key}"
         entry = await self._bot.upload(f"{folder}/{name}", f"# {title}\n\n{text}\n".encode())
         readers = "everybody" if open_to_all else "this channel"
         return f"The answer is saved as a document for {readers}: {_ledger(entry)}."
-
-    async def _is_private(self, channel: str) -> bool:
-        try:
-            return await self._people.is_private(channel)
-        except (Refused, Limited, Unsure):
-            return True
 
     async def _call_in(self, question: Question, reply: ThreadReply) -> None:
         """Call in the people who may know."""

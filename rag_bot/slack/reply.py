@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
 from rag_bot.chat_platform.pieces import split
 from rag_bot.chat_platform.types import Keep, Question, Shown
 from rag_bot.chat_state import Job
 from rag_bot.slack import blocks
-from rag_bot.slack.client import Gone, Limited, Refused, SlackClient, Unsure
+from rag_bot.slack.blocks import MESSAGE_CHARS
+from rag_bot.slack.client import Gone, Limited, Refused, Unsure
 from rag_bot.slack.markdown import Translator
+from rag_bot.slack.messages import ENDED, STOPPED, Home, Messages
 
 _log = logging.getLogger(__name__)
 
-ROLL_SECONDS = 240.0
-"""Slack ends a stream about five minutes after it began, also one in use: a new one is begun before."""
 GAP_SECONDS = 0.7
 """Between two appends: Slack takes about a hundred a minute."""
 UPDATE_SECONDS = 1.5
-AGAIN_SECONDS = 0.3
-ALONE = "I am not in this channel, so that only you see this. Invite me, and I answer in the thread."
-MESSAGE_CHARS = 10_000
-"""Of an answer in one message. Slack takes 12,000 of Markdown in one."""
-NOTE, ANSWER = "rag_bot_note", "rag_bot_answer"
-"""Types of the metadata by which the bot knows its own messages again."""
-UNKNOWN = "I was interrupted while I answered. If you see no answer to “{question}”, press the button."
 _STATUS = {"search": "is searching the documents…", "read": "is reading what was found…", "answer": "is answering…"}
 _CARDS = {"search": "Search the documents", "read": "Read what was found", "answer": "Answer, with proof"}
-_ENDED = {"message_not_in_streaming_state", "message_not_found"}
-_STOPPED = "stopped_by_user"
-
-Known = Callable[[Sequence[str]], Awaitable[set[str]]]
-"""Which of these messages show an answer that is known already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """What replies need to know of the workspace. `public_url`: where the chat page is, for links to places."""
-
-    slack: SlackClient
-    bot_user: str
-    public_url: str
-    known: Known
-    clock: Callable[[], float] = time.monotonic
-    roll_seconds: float = ROLL_SECONDS
 
 
 class ThreadReply:
@@ -59,20 +32,14 @@ class ThreadReply:
     """
 
     def __init__(self, home: Home, question: Question, job: Job, keep: Keep) -> None:
-        self._home, self._question, self._job, self._keep = home, question, job, keep
-        self._posts: list[str] = [str(ts) for ts in job.progress.get("posts", [])]
-        self._begun = bool(job.progress.get("begun"))
-        self._sure = not self._begun  # that no message stands in the thread which `_posts` does not know
-        self._live = not self._begun
+        self._home, self._question, self._job = home, question, job
+        self._messages = Messages(home, question, job, keep)
+        self._live = not self._messages.begun
         self._open = self._stopped = self._halted = self._told = False
         self._texts: list[str] = []
         self._buffer, self._due, self._ends = "", 0.0, 0.0
         self._cards: dict[str, dict[str, Any]] = {}
         self._translator = Translator()
-
-    @property
-    def _where(self) -> dict[str, Any]:
-        return {"channel": self._question.channel}
 
     async def step(self, step: str, detail: str = "") -> None:
         if step == "found":
@@ -96,20 +63,24 @@ class ThreadReply:
             await self._flush()
 
     async def drop(self) -> None:
-        for ts in await self._all_posts():
-            await self._gone(ts)
+        for ts in await self._messages.all():
+            await self._messages.gone(ts)
         if self._told:
             await self._status("")
 
     async def finish(self, shown: Shown) -> Sequence[str]:
         if self._stopped:  # whoever asked has pressed Stop: what stands there is enough
-            return self._posts
+            return self._messages.posts
         tail = blocks.tail(shown, self._home.public_url)
         whole = Translator().feed(shown.whole)
         if self._open and await self._close(whole, tail):
-            return self._posts
-        await self._write(split(whole, MESSAGE_CHARS) or ["…"], tail)
-        return self._posts
+            return self._messages.posts
+        await self._messages.write(split(whole, MESSAGE_CHARS) or ["…"], tail)
+        return self._messages.posts
+
+    async def put(self, text: str, parts: list[dict[str, Any]]) -> Sequence[str]:
+        """One message of blocks, posted once."""
+        return await self._messages.put(text, parts)
 
     # --- streaming
 
@@ -141,12 +112,12 @@ class ThreadReply:
         text, self._buffer = self._buffer, ""
         chunks += [{"type": "markdown_text", "text": text}] if text else []
         try:
-            await self._mark()
+            await self._messages.mark()
             begun = await self._home.slack.call(
                 "chat.startStream",
                 once=True,
                 hurry=True,
-                **self._where,
+                **self._messages.where,
                 thread_ts=self._question.thread_ts,
                 recipient_user_id=self._question.user,
                 recipient_team_id=self._question.user_team or self._question.team,
@@ -154,7 +125,7 @@ class ThreadReply:
                 chunks=chunks,
             )
         except (Refused, Limited, Unsure) as error:
-            self._sure = self._sure and not isinstance(error, Unsure)
+            self._messages.sure = self._messages.sure and not isinstance(error, Unsure)
             self._live, self._buffer = False, text
             if isinstance(error, Gone) and not self._question.answer_to:
                 raise
@@ -162,13 +133,13 @@ class ThreadReply:
         self._open, self._texts = True, [*self._texts, text]
         self._ends = self._home.clock() + self._home.roll_seconds
         self._due = self._home.clock() + GAP_SECONDS if text else 0.0
-        await self._posted(str(begun["ts"]))
+        await self._messages.posted(str(begun["ts"]))
 
     async def _flush(self) -> None:
         if not self._buffer or self._stopped:
             return
         if not self._open:
-            if self._posts and not self._live:
+            if self._messages.posts and not self._live:
                 await self._update()
             return
         if self._home.clock() >= self._ends or len(self._texts[-1]) + len(self._buffer) > MESSAGE_CHARS:
@@ -184,7 +155,7 @@ class ThreadReply:
         try:
             chunks = [{"type": "markdown_text", "text": text}]
             await self._home.slack.call(
-                "chat.appendStream", once=True, hurry=True, **self._where, ts=self._posts[-1], chunks=chunks
+                "chat.appendStream", once=True, hurry=True, **self._messages.where, ts=self._messages.posts[-1], chunks=chunks
             )
         except Limited as limited:
             self._due = self._home.clock() + limited.seconds
@@ -197,7 +168,7 @@ class ThreadReply:
     async def _roll(self) -> None:
         """End this message's stream and go on in a new one."""
         try:
-            await self._home.slack.call("chat.stopStream", **self._where, ts=self._posts[-1])
+            await self._home.slack.call("chat.stopStream", **self._messages.where, ts=self._messages.posts[-1])
         except (Refused, Limited, Unsure) as error:
             self._broken(error)
             return
@@ -213,7 +184,7 @@ class ThreadReply:
         await self._begin()
 
     def _broken(self, error: Exception) -> None:
-        self._stopped = isinstance(error, Refused) and error.error == _STOPPED
+        self._stopped = isinstance(error, Refused) and error.error == STOPPED
         self._open = self._live = False
         if not self._stopped:
             _log.info("A stream in %s has ended: %s", self._question.channel, error)
@@ -223,18 +194,18 @@ class ThreadReply:
         self._texts[-1:] = [self._texts[-1] + self._buffer] if self._texts else [self._buffer]
         self._buffer = ""
         text = self._texts[-1]
-        if len(text) > MESSAGE_CHARS or not self._sure:
+        if len(text) > MESSAGE_CHARS or not self._messages.sure:
             return
         self._due = self._home.clock() + UPDATE_SECONDS
         try:
             if not self._halted:
                 self._halted = True
-                await self._stop(self._posts[-1])
+                await self._messages.stop(self._messages.posts[-1])
             await self._home.slack.call(
                 "chat.update",
                 hurry=True,
-                **self._where,
-                ts=self._posts[-1],
+                **self._messages.where,
+                ts=self._messages.posts[-1],
                 text=blocks.notice(text),
                 blocks=[blocks.body(text)],
             )
@@ -256,14 +227,14 @@ class ThreadReply:
             await self._home.slack.call(
                 "chat.stopStream",
                 once=True,
-                **self._where,
-                ts=self._posts[-1],
+                **self._messages.where,
+                ts=self._messages.posts[-1],
                 chunks=chunks,
                 blocks=tail,
-                metadata=self._metadata(str(self._job.id)),
+                metadata=self._messages.metadata(str(self._job.id)),
             )
         except (Refused, Limited, Unsure) as error:
-            if isinstance(error, Gone) and error.error not in _ENDED:
+            if isinstance(error, Gone) and error.error not in ENDED:
                 raise
             self._broken(error)
             return self._stopped
@@ -271,189 +242,4 @@ class ThreadReply:
         return True
 
     def _last_cards(self) -> list[dict[str, Any]]:
-        return list(self._cards.values()) if len(self._posts) == 1 else []
-
-    # --- whole messages
-
-    async def put(self, text: str, parts: list[dict[str, Any]]) -> Sequence[str]:
-        """One message of blocks, posted once."""
-        there = await self._all_posts()
-        if not there:
-            await self._post(text, parts, f"{self._job.id}.0")
-        return self._posts
-
-    async def _write(self, pieces: Sequence[str], tail: list[dict[str, Any]]) -> None:
-        """Make the messages show these pieces: those that are there are changed, others posted, and what is over deleted."""
-        there = await self._all_posts()
-        self._posts = there
-        for at, text in enumerate(pieces):
-            last = at == len(pieces) - 1
-            parts = [blocks.body(text), *(tail if last else [])]
-            if at < len(there):
-                await self._rewrite(there[at], text, parts)
-            else:
-                await self._post(text, parts, f"{self._job.id}.{at}")
-        for ts in there[len(pieces) :]:
-            await self._gone(ts)
-        self._posts = self._posts[: len(pieces)]
-        await self._keep({"posts": self._posts})
-
-    async def _rewrite(self, ts: str, text: str, parts: list[dict[str, Any]]) -> None:
-        await self._stop(ts)
-        update: dict[str, Any] = {
-            "ts": ts,
-            "text": blocks.notice(text),
-            "blocks": parts,
-            "metadata": self._metadata(str(self._job.id)),
-        }
-        await self._home.slack.call("chat.update", **self._where, **update)
-
-    async def _stop(self, ts: str) -> None:
-        """End the stream of a message that may be streaming still."""
-        try:
-            await self._home.slack.call("chat.stopStream", **self._where, ts=ts)
-        except Refused as refused:
-            if refused.error not in _ENDED | {_STOPPED}:
-                raise
-
-    async def _post(self, text: str, parts: list[dict[str, Any]], part: str) -> None:
-        """Post a message once: where the call breaks off, the thread is looked at before it is posted again."""
-        message: dict[str, Any] = {"thread_ts": self._question.thread_ts or None, "text": blocks.notice(text), "blocks": parts}
-        message |= {"metadata": self._metadata(part), "unfurl_links": False, "unfurl_media": False}
-        for attempt in range(4):
-            await self._mark()
-            try:
-                posted = await self._home.slack.call("chat.postMessage", once=True, **self._where, **message)
-            except Unsure:
-                await asyncio.sleep(AGAIN_SECONDS * 2**attempt)
-                found = [one["ts"] for one in await self._strays() if _part_of(one) == part]
-                if found:
-                    await self._posted(str(found[0]))
-                    return
-                continue
-            except Gone:
-                if not self._question.answer_to:
-                    raise
-                alone = blocks.small(ALONE)  # whoever asked by a button or a command can be told all the same
-                await whisper(self._home.slack, self._question, blocks.notice(text), [*parts, alone])
-                return
-            await self._posted(str(posted["ts"]))
-            return
-        raise Unsure("chat.postMessage broke off again and again")
-
-    async def _gone(self, ts: str) -> None:
-        await self._stop(ts)
-        try:
-            await self._home.slack.call("chat.delete", **self._where, ts=ts)
-        except Refused as refused:
-            _log.warning("A message is left over: %s", refused)
-
-    # --- what was posted, also by a process that was killed
-
-    async def _mark(self) -> None:
-        """From here on a message may stand in the thread that nobody has noted."""
-        if not self._begun:
-            self._begun = True
-            await self._keep({"begun": True})
-
-    async def _posted(self, ts: str) -> None:
-        self._posts.append(ts)
-        await self._keep({"posts": self._posts})
-
-    async def _all_posts(self) -> list[str]:
-        if self._sure:
-            return list(self._posts)
-        found = [str(message["ts"]) for message in await self._strays()]
-        self._sure = True
-        return sorted({*self._posts, *found})
-
-    async def _strays(self) -> list[dict[str, Any]]:
-        """The bot's messages in this thread that no answer is known to be shown in, but this one."""
-        own: list[dict[str, Any]] = []
-        method, thread = "conversations.history", {"oldest": self._question.ts, "include_all_metadata": True}
-        if self._question.thread_ts:
-            method, thread["ts"] = "conversations.replies", self._question.thread_ts
-        async for message in self._home.slack.pages(method, "messages", **self._where, **thread):
-            if message.get("user") != self._home.bot_user or message["ts"] <= self._question.ts:
-                continue
-            kind = (message.get("metadata") or {}).get("event_type")
-            if (
-                kind == NOTE
-                or (not kind and not self._question.thread_ts)
-                or (kind == ANSWER and _part_of(message).partition(".")[0] != str(self._job.id))
-            ):
-                continue
-            own.append(message)
-        keys = {message["ts"]: f"{self._question.channel_key}/{message['ts']}" for message in own}
-        known = await self._home.known(list(keys.values()))
-        return [message for message in own if keys[message["ts"]] not in known]
-
-    def _metadata(self, part: str) -> dict[str, Any]:
-        return {"event_type": ANSWER, "event_payload": {"part": part}}
-
-
-class PrivateReply:
-    """An answer that only the asker sees: nothing streams, nobody can look later whether it arrived."""
-
-    def __init__(self, home: Home, question: Question, job: Job, keep: Keep) -> None:
-        self._home, self._question, self._job, self._keep = home, question, job, keep
-
-    async def step(self, step: str, detail: str = "") -> None:
-        return None
-
-    async def add(self, text: str) -> None:
-        return None
-
-    async def drop(self) -> None:
-        return None
-
-    async def finish(self, shown: Shown) -> Sequence[str]:
-        if self._job.progress.get("sent") and shown.answer_id:
-            asked = blocks.notice(self._question.text)
-            press = {"type": "actions", "elements": [blocks.button("show", "Show the answer", shown.answer_id)]}
-            text = UNKNOWN.format(question=asked)
-            section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-            await self._try(text, [section, press])
-            return []
-        await self._keep({"sent": True})
-        try:
-            await self._say(shown)
-        except (Refused, Limited):  # certainly not sent
-            await self._keep({"sent": False})
-            raise
-        return []
-
-    async def _say(self, shown: Shown) -> None:
-        pieces = split(Translator().feed(shown.whole), MESSAGE_CHARS) or ["…"]
-        for at, text in enumerate(pieces):
-            tail = []
-            if at == len(pieces) - 1:
-                tail = blocks.tail(replace(shown, offer_person=False), self._home.public_url)
-                share = self._question.kind != "direct" and bool(shown.answer_id) and not shown.nothing_found
-                tail += blocks.private_actions(shown.answer_id, share=share)
-            await self._try(blocks.notice(text), [blocks.body(text), *tail])
-
-    async def _try(self, text: str, parts: list[dict[str, Any]]) -> None:
-        await whisper(self._home.slack, self._question, text, parts)
-
-
-async def whisper(slack: SlackClient, question: Question, text: str, parts: list[dict[str, Any]]) -> None:
-    """Show something to the asker alone. Raises Unreachable, Refused, Limited or Unsure."""
-    if question.answer_to:
-        await slack.respond(question.answer_to, {"response_type": "ephemeral", "text": text, "blocks": parts})
-        return
-    in_thread = question.thread_ts if question.thread_ts != question.ts else None
-    await slack.call(
-        "chat.postEphemeral",
-        once=True,
-        channel=question.channel,
-        user=question.user,
-        thread_ts=in_thread,
-        text=text,
-        blocks=parts,
-    )
-
-
-def _part_of(message: dict[str, Any]) -> str:
-    metadata = message.get("metadata") or {}
-    return str((metadata.get("event_payload") or {}).get("part", ""))
+        return list(self._cards.values()) if len(self._messages.posts) == 1 else []

@@ -221,6 +221,7 @@ class FakeSlack:
         self.plan: dict[str, deque[Fault]] = defaultdict(deque)
         self.rates: dict[str, tuple[int, float]] = {}
         self.http_target = ""
+        self.triggers_live_seconds, self.hooks_live_seconds = 3.0, 1800.0
         self.hook: Callable[[str, bool], None] = lambda method, done: None
         self._sequence = 0
         self._closed_until: dict[str, tuple[float, float]] = {}
@@ -415,12 +416,12 @@ class FakeSlack:
 
     def _trigger(self) -> str:
         trigger = f"trigger.{self.next_ts()}"
-        self._triggers[trigger] = time.monotonic() + 3.0
+        self._triggers[trigger] = time.monotonic() + self.triggers_live_seconds
         return trigger
 
     def _hook(self, channel: str, user: str, message_ts: str = "") -> str:
         hook = f"hook{len(self._hooks)}"
-        self._hooks[hook] = (channel, user, 5, time.monotonic() + 1800, message_ts)
+        self._hooks[hook] = (channel, user, 5, time.monotonic() + self.hooks_live_seconds, message_ts)
         return f"{self.url}/response/{hook}"
 
     # --- delivery
@@ -686,7 +687,12 @@ class FakeSlack:
     def _conversations_info(self, data: dict[str, Any]) -> dict[str, Any]:
         place = self._place(data, member=False)
         shown = {"id": place.id, "is_im": place.kind == "im", "is_mpim": place.kind == "mpim", "is_archived": place.archived}
-        shown |= {"is_private": place.kind != "channel", "is_ext_shared": place.shared, "name": place.id.lower()}
+        shown |= {
+            "is_private": place.kind != "channel",
+            "is_ext_shared": place.shared,
+            "is_shared": place.shared,
+            "name": place.id.lower(),
+        }
         return {"channel": shown}
 
     def _conversations_members(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -720,6 +726,8 @@ class FakeSlack:
         return {**answer, "has_more": bool(answer["response_metadata"]["next_cursor"])}
 
     def _chat_postMessage(self, data: dict[str, Any]) -> dict[str, Any]:
+        if data["channel"] in self.users:  # a person's id is the direct message with the app
+            data = {**data, "channel": self.im(data["channel"]).id}
         place = self._place(data)
         message = Message(place.id, self.next_ts(), BOT_USER)
         self._thread_of(message, data)
@@ -929,6 +937,8 @@ class FakeSlack:
         fault = self.plan["response_url"].popleft() if self.plan["response_url"] else None
         if fault and fault.kind == "limited":
             return web.Response(status=429, headers={"Retry-After": "1"})
+        if fault and fault.kind == "broken":
+            return web.Response(status=500)
         try:
             slack_blocks.fields(
                 data,

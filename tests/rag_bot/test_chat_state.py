@@ -5,11 +5,11 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
 
-from rag_bot.chat_state import KEPT_SECONDS, ChatState, LeaseLost, Thread
+from rag_bot.chat_state import KEPT_SECONDS, ChatState, LeaseLost, Thread, history
 from rag_bot.memory import Memory
 from rag_bot.types import Answer
 
@@ -28,13 +28,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'state.sqlite3'}"
-
-
-@pytest.fixture
-def state(url: str, clock: Clock) -> Iterator[ChatState]:
-    memory = Memory(url)
+def state(state_url: str, clock: Clock) -> Iterator[ChatState]:
+    memory = Memory(state_url)
     yield ChatState(memory, clock)
     memory.close()
 
@@ -53,7 +48,6 @@ def test_each_of_its_keys_makes_an_event_known(state: ChatState) -> None:
     assert not state.accept(["event:1", "message:b"], "question", "t", "1", {})
     assert state.accept(["event:2", "message:b"], "question", "t", "2", {})  # what was refused left no key behind
     assert state.waiting() == 2
-    assert state.first("x") and not state.first("x") and state.known("x")
 
 
 def test_a_thread_is_one_workers_alone_and_goes_in_order(state: ChatState) -> None:
@@ -107,10 +101,12 @@ def test_what_is_put_off_holds_up_its_thread_alone(state: ChatState, clock: Cloc
 def test_what_is_put_by_waits_for_the_thread_to_be_joined(state: ChatState, clock: Clock) -> None:
     accept(state, "early", state="parked", wait=10.0)
     assert state.take(10) is None
-    state.join("t")
+    accept(state, "before", position="0", state="parked", wait=10.0)
+    state.join("t", "0.5")
     job = state.take(10)
-    assert job
+    assert job and job.payload["text"] == "early"
     state.done(job)
+    assert state.take(10) is None  # what people said among themselves before that
     accept(state, "gossip", thread="u", state="parked", wait=10.0)
     clock.now += 11
     state.tidy()
@@ -157,6 +153,24 @@ def test_answers_turns_and_feedback(state: ChatState) -> None:
     assert state.thumbs("a1") == {"ann": (-1, "wrong", "there")}
 
 
+def test_what_was_asked_on_a_platform_is_part_of_all_that_was_asked(state: ChatState, state_url: str) -> None:
+    memory = Memory(state_url)
+    memory.save("On the page?", answer("a1"))
+    place = {"thread": "t", "channel": "c", "asker": "ann"}
+    state.keep(answer("a2"), "In a channel?", position="1", **place)
+    state.keep(answer("a3"), "And so?", position="2", **place)
+    for person, thumb in (("ann", -1), ("bob", -1), ("eve", 1)):
+        state.feedback("a2", person, thumb)
+    state.feedback("a3", "ann", 1)
+    state.feedback("a3", "bob", -1)
+    found = history(memory)
+    assert [(turn.question, turn.thumb) for turn in found] == [("On the page?", None), ("In a channel?", -1), ("And so?", None)]
+    assert found[1].answer["answer_id"] == "a2"
+    assert [turn.question for turn in history(memory, limit=2)] == ["In a channel?", "And so?"]
+    assert history(memory, datetime.now(UTC)) == []
+    memory.close()
+
+
 def test_settings_of_channels(state: ChatState) -> None:
     assert state.channel("c") == {}
     state.configure("c", {"tone": "brief"}, "ann")
@@ -181,9 +195,9 @@ def work(url: str, count: int) -> list[str]:
     return done
 
 
-def test_several_processes_take_each_thing_once_and_in_order(url: str) -> None:
+def test_several_processes_take_each_thing_once_and_in_order(state_url: str) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        found = pool.starmap(work, [(url, 40)] * 2)
+        found = pool.starmap(work, [(state_url, 40)] * 2)
     assert sorted(one for each in found for one in each) == sorted(f"t{n % 5} {n:03}" for n in range(40))
 
 

@@ -36,8 +36,9 @@ def an_answer(conversation_id: str, answer_id: str, text: str = UNTIL, **more: A
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'state.sqlite3'}"
+def url(state_url: str) -> str:
+    """Of each kind of database."""
+    return state_url
 
 
 @pytest.fixture
@@ -45,6 +46,19 @@ def memory(url: str) -> Iterator[Memory]:
     memory = Memory(url)
     yield memory
     memory.close()
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> Iterator[Memory]:
+    """In SQLite's file `state.sqlite3`."""
+    memory = Memory(f"sqlite:///{tmp_path / 'state.sqlite3'}")
+    yield memory
+    memory.close()
+
+
+def rows(memory: Memory, query: str) -> list[tuple[Any, ...]]:
+    with memory.transaction() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
 def test_a_new_conversation_is_stored_with_its_first_answer(memory: Memory) -> None:
@@ -122,7 +136,7 @@ def test_rename_changes_the_title_alone(memory: Memory) -> None:
     assert memory.conversations() == [renamed]
 
 
-def test_delete_takes_turns_and_feedback_along(url: str, memory: Memory, tmp_path: Path) -> None:
+def test_delete_takes_turns_and_feedback_along(memory: Memory) -> None:
     memory.save("How long?", an_answer("c", "a1"))
     memory.save("How long?", an_answer("other", "a2"))
     memory.feedback("a1", 1)
@@ -130,22 +144,19 @@ def test_delete_takes_turns_and_feedback_along(url: str, memory: Memory, tmp_pat
     memory.delete("c")
     with pytest.raises(NotFound):
         memory.conversation("c")
-    memory.close()
-    with sqlite3.connect(tmp_path / "state.sqlite3") as database:
-        assert database.execute("SELECT answer_id FROM turns").fetchall() == [("a2",)]
-        assert database.execute("SELECT answer_id FROM feedback").fetchall() == [("a2",)]
+    assert rows(memory, "SELECT answer_id FROM turns") == [("a2",)]
+    assert rows(memory, "SELECT answer_id FROM feedback") == [("a2",)]
 
 
-def test_feedback_is_kept_and_the_last_word_counts(memory: Memory, tmp_path: Path) -> None:
+def test_feedback_is_kept_and_the_last_word_counts(memory: Memory) -> None:
     memory.save("How long?", an_answer("c", "a1"))
     assert memory.conversation("c").turns[0].thumb is None
     memory.feedback("a1", -1, "wrong year", "leave-2026.md")
     memory.feedback("a1", 1)
     assert memory.conversation("c").turns[0].thumb == 1
     memory.feedback("a1", -1, "wrong year", "leave-2026.md")
-    with sqlite3.connect(tmp_path / "state.sqlite3") as database:
-        rows = database.execute("SELECT answer_id, thumb, reason, right_source FROM feedback").fetchall()
-    assert rows == [("a1", -1, "wrong year", "leave-2026.md")]
+    kept = rows(memory, "SELECT answer_id, thumb, reason, right_source FROM feedback")
+    assert kept == [("a1", -1, "wrong year", "leave-2026.md")]
 
 
 def test_what_is_not_there_is_not_found(memory: Memory) -> None:
@@ -171,7 +182,7 @@ def test_many_threads_write_one_new_conversation(memory: Memory) -> None:
     assert {turn.question for turn in saved.turns} == {f"question {n}" for n in range(8)}
 
 
-def test_two_processes_worth_of_memories_share_one_file(url: str, memory: Memory) -> None:
+def test_two_processes_worth_of_memories_share_one_database(url: str, memory: Memory) -> None:
     other = Memory(url)
     memory.save("one", an_answer("c", "a1"))
     other.save("two", an_answer("c", "a2"))
@@ -208,18 +219,16 @@ def test_the_same_answer_twice_is_an_error_not_a_second_turn(memory: Memory) -> 
     assert len(memory.turns("c")) == 1
 
 
-def test_sqlite_is_in_wal_mode_with_foreign_keys(memory: Memory, tmp_path: Path) -> None:
-    memory.open()
+def test_sqlite_is_in_wal_mode_with_foreign_keys(in_file: Memory, tmp_path: Path) -> None:
+    in_file.open()
     with sqlite3.connect(tmp_path / "state.sqlite3") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert database.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
 
 
-def test_a_database_of_a_newer_program_is_refused(url: str, memory: Memory, tmp_path: Path) -> None:
-    memory.open()
-    memory.close()
-    with sqlite3.connect(tmp_path / "state.sqlite3") as database:
-        database.execute("UPDATE schema_version SET version = 99")
+def test_a_database_of_a_newer_program_is_refused(url: str, memory: Memory) -> None:
+    with memory.transaction() as connection:
+        connection.exec_driver_sql("UPDATE schema_version SET version = 99")
     with pytest.raises(StateError, match="version 99") as caught:
         Memory(url).conversations()
     assert "RAG_BOT_STATE" in caught.value.hint
@@ -239,14 +248,15 @@ def test_a_place_that_can_not_be_opened_is_said(url: str, said: str) -> None:
     assert caught.value.hint
 
 
-def test_a_file_that_is_no_database_is_said(url: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_said(in_file: Memory, tmp_path: Path) -> None:
     (tmp_path / "state.sqlite3").write_text("this is a letter, not a database\n" * 50)
     with pytest.raises(StateError, match="not a database") as caught:
-        Memory(url).start()
+        in_file.start()
     assert "RAG_BOT_STATE" in caught.value.hint
 
 
-def test_a_full_disk_is_said_and_what_was_there_stays(url: str, memory: Memory) -> None:
+def test_a_full_disk_is_said_and_what_was_there_stays(in_file: Memory) -> None:
+    memory = in_file
     memory.save("one", an_answer("c", "a1"))
     with memory._engine.connect() as connection:  # SQLite's own way to run out of room
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
@@ -256,7 +266,7 @@ def test_a_full_disk_is_said_and_what_was_there_stays(url: str, memory: Memory) 
     assert [turn.question for turn in memory.turns("c")] == ["one"]
 
 
-@pytest.mark.parametrize("kind", ["postgresql+psycopg", "nosuchdialect", "not a dialect"])
+@pytest.mark.parametrize("kind", ["postgresql+psycopg", "postgresql+pg8000", "nosuchdialect", "not a dialect"])
 def test_a_password_is_not_said(kind: str) -> None:
     with pytest.raises(StateError) as caught:
         Memory(f"{kind}://someone:hunter2@127.0.0.1:1/none").open()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_bot.prompt import ANSWER, answer_prompt, as_data, judge_messages, rewrite_messages
-from rag_bot.types import Standalone, Turn
+from rag_bot.prompt import ANSWER, TONES, answer_prompt, as_data, judge_messages, rewrite_messages
+from rag_bot.types import Standalone, Tone, Turn
 from tests.rag_bot.support import passage
 
 ASKED = Standalone("How long is leave?", "How long is leave?")
@@ -32,6 +32,15 @@ def test_rules_come_first_then_the_conversation_then_the_passages_and_the_questi
         ("user", "<<<\n[1] One\n[2] Two\n>>>\n\nQuestion: How long is leave?"),
     ]
     assert prompt.counts == {"passages": 2, "passages_left_out": 0, "turns": 2, "turns_left_out": 0}
+
+
+@pytest.mark.parametrize("tone", ["friendly", "brief"])
+def test_a_tone_is_one_more_rule_and_takes_its_room(tone: Tone) -> None:
+    prompt = answer_prompt(ASKED, ["[1] One"], [], 10_000, words, tone)
+    assert prompt.messages[0] == ("system", ANSWER + TONES[tone]) and len(TONES[tone]) > 10
+    least = sum(words(text) + 16 for _, text in answer_prompt(ASKED, [], [], 10_000, words).messages)
+    assert answer_prompt(ASKED, ["[1] One"], [], least + 3, words).counts["passages"] == 1
+    assert answer_prompt(ASKED, ["[1] One"], [], least + 3, words, tone).counts["passages"] == 0
 
 
 def test_a_follow_up_is_shown_as_it_was_asked_and_as_it_was_understood() -> None:

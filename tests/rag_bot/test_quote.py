@@ -37,10 +37,20 @@ def test_a_sentence_that_is_far_ahead_stands_alone() -> None:
     assert texts(scored(("Leave is 26 days.", 2.0), ("Lunch is at noon.", 1.0))) == ["Leave is 26 days."]
 
 
+async def test_a_brief_answer_is_the_best_quote_alone() -> None:
+    passages = [passage("Pigs grunt. Cats purr.")]
+    evidence = [evidence_of(passages, 0, "Pigs grunt.", 1.0), evidence_of(passages, 0, "Cats purr.", 0.99)]
+    library = Library({"doc": "Pigs grunt. Cats purr."})
+    for tone, quotes in (("plain", 2), ("brief", 1)):
+        brief = Brief(QUESTION, passages, evidence, tone=tone)  # type: ignore[arg-type]
+        assert len([item async for item in QuoteAnswerer(library)(brief)]) == quotes
+
+
 def test_at_most_three_sentences_the_best_first_and_the_others_in_reading_order() -> None:
     found = scored(("Dogs bark.", 0.97), ("Cats purr.", 0.98), ("Pigs grunt.", 1.0), ("Cows moo.", 0.96), ("Owls hoot.", 0.99))
     assert texts(found) == ["Pigs grunt.", "Cats purr.", "Owls hoot."]
     assert len(choose(found)) == MOST == 3
+    assert [item.text for item in choose(found, 1)] == ["Pigs grunt."]
 
 
 def test_after_the_best_sentence_each_passage_is_read_from_top_to_bottom() -> None:

@@ -56,6 +56,8 @@ def test_these_do_not(text: str) -> None:
         (AFTER_TALK, "6", False, False),
         (AFTER_TALK, "4", False, True),  # written before the others spoke
         (Thread(True), "1", False, True),
+        (Thread(True, since="3"), "2", False, False),  # said before it was called in
+        (Thread(True, since="3"), "4", False, True),
         (Thread(True, "5", "ann", False), "6", False, False),
     ],
 )

@@ -35,6 +35,9 @@ class Board:
     async def people(self, question: Question) -> Sequence[Person]:
         return [Person(question.user)]
 
+    async def opening(self, question: Question) -> str:
+        return ""
+
     def reply(self, question: Question, job: Job, keep: Keep) -> Reply:
         return Line(self, question, keep)
 

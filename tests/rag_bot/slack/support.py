@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,10 @@ class SlowAnswerer:
     times: int
     pause: float
     name: str = "slow"
+    briefs: list[Brief] = field(default_factory=list)
 
     async def __call__(self, brief: Brief) -> AsyncGenerator[Claim | Report, None]:
+        self.briefs.append(brief)
         hit = next(hit for hit in brief.passages if LEAVE_SENTENCE in hit.chunk.text)
         start = hit.chunk.start + hit.chunk.text.index(LEAVE_SENTENCE)
         for _ in range(self.times):

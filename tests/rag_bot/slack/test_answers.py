@@ -10,7 +10,7 @@ from rag_bot.chat_state import ChatState
 from rag_bot.errors import StateError
 from rag_bot.settings import Settings
 from tests.fakes.slack import FakeSlack, Fault, Message
-from tests.rag_bot.slack.support import ASKED, AT, ILLNESS, UNKNOWN, in_slack
+from tests.rag_bot.slack.support import ASKED, AT, ILLNESS, UNKNOWN, SlowAnswerer, in_slack
 from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE
 
 
@@ -94,6 +94,21 @@ async def test_a_thread_is_followed_but_not_between_people(home: Settings, slack
         assert not await answered("UANN", "<@UBOB> who told you?")
         assert await answered("UBOB", f"{AT} {ILLNESS}")
         assert await answered("UANN", "How long is full salary paid?")
+
+
+async def test_called_into_a_thread_of_others_it_knows_what_the_thread_is_about(home: Settings, slack: FakeSlack) -> None:
+    answerer = SlowAnswerer(1, 0.0)
+    async with in_slack(home, slack, changed={"answerer": answerer}) as here:
+        ts = slack.post("C1", "UBOB", LEAVE)
+        slack.post("C1", "UBOB", "Does anybody know?", ts)  # said among people: not to be answered
+        slack.post("C1", "UANN", f"{AT} And everyone who is new?", ts)
+        await here.idle()
+        slack.plan["conversations.replies"].append(Fault("error", error="internal_error_of_ours"))
+        unknown = slack.post("C1", "UBOB", "What is this about?")
+        slack.post("C1", "UANN", ASKED, unknown)
+        await here.idle()
+    assert [[turn.question for turn in brief.turns] for brief in answerer.briefs] == [[LEAVE], []]
+    assert [len(slack.answers("C1", thread)) for thread in (ts, unknown)] == [1, 1]
 
 
 async def test_follow_ups_out_of_order_are_answered_in_order(home: Settings, slack: FakeSlack) -> None:

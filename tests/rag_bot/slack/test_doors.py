@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from rag_bot.settings import Settings
+from rag_bot.slack import blocks
 from tests.fakes.slack import FakeSlack, Fault, Message
-from tests.rag_bot.slack.support import ASKED, AT, UNKNOWN, InSlack, in_slack, readers_file, until
+from tests.rag_bot.slack.support import ASKED, AT, UNKNOWN, InSlack, SlowAnswerer, in_slack, readers_file, until
 from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE
 
 ANN = "slack/T0TEAM/UANN"
@@ -97,6 +98,60 @@ async def test_an_answer_for_one_waits_where_slack_asks_to(home: Settings, slack
     assert len(slack.ephemeral) == 1
 
 
+@pytest.mark.parametrize("member", [True, False])
+async def test_an_answer_whose_address_has_expired_is_shown_all_the_same(
+    home: Settings, slack: FakeSlack, member: bool
+) -> None:
+    async with in_slack(home, slack) as here:
+        slack.channels["C1"].members -= set() if member else {"U0BOT"}
+        slack.hooks_live_seconds = -1.0
+        await slack.command("UANN", "C1", LEAVE)
+        await here.idle()
+    if member:
+        assert [(one.shown, one.only_for) for one in slack.ephemeral] == [(f"{LEAVE_SENTENCE} [1]", "UANN")]
+    else:
+        assert [one.shown for one in slack.messages["DUANN"].values()] == [f"{LEAVE_SENTENCE} [1]"]
+    assert not slack.messages["C1"]
+    slack.refused.clear()
+
+
+async def test_a_long_answer_for_one_is_shown_whole_also_when_it_is_asked_for_again(
+    home: Settings, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "MESSAGE_CHARS", 64)
+    async with in_slack(home, slack, changed={"answerer": SlowAnswerer(3, 0.0)}) as here:
+        slack.plan["response_url"].append(Fault("broken"))  # nobody knows whether it arrived
+        await slack.command("UANN", "C1", LEAVE)
+        await here.idle()
+        [unsure] = slack.ephemeral
+        assert "press the button" in unsure.small_print
+        await slack.press("UANN", unsure, "show")
+        await until(lambda: len(slack.ephemeral) == 4)
+    assert [one.shown for one in slack.ephemeral[1:]] == [f"{LEAVE_SENTENCE} [1]"] * 3
+    assert [bool(one.find("feedback_buttons")) for one in slack.ephemeral[1:]] == [False, False, True]
+
+
+async def test_a_form_that_comes_too_late_is_said_so(home: Settings, slack: FakeSlack) -> None:
+    slack.plan["users.info"].append(Fault("slow", seconds=0.5))
+    slack.triggers_live_seconds = 0.3
+    async with in_slack(home, slack):
+        await slack.command("UADM", "C1", "config")
+        await until(lambda: slack.ephemeral)
+        assert "try it once more" in slack.ephemeral[0].text
+        await slack.command("UADM", "C1", "config")
+        await until(lambda: slack.views)
+    slack.refused.clear()
+
+
+@pytest.mark.parametrize("tone", ["plain", "friendly", "brief"])
+async def test_a_channels_tone_reaches_whoever_writes_the_answer(home: Settings, slack: FakeSlack, tone: str) -> None:
+    answerer = SlowAnswerer(1, 0.0)
+    async with in_slack(home, slack, changed={"answerer": answerer}) as here:
+        here.state.configure("slack/T0TEAM/C1", {"tone": tone}, "x")
+        await answer_of(here)
+    assert [brief.tone for brief in answerer.briefs] == [tone]
+
+
 async def test_the_command_explains_itself(home: Settings, slack: FakeSlack) -> None:
     async with in_slack(home, slack):
         for text in ("", "help", "hello"):
@@ -137,6 +192,7 @@ async def test_a_refusal_calls_people_in_and_their_answer_becomes_a_document(hom
         assert "Only those who are called in" in slack.ephemeral[0].text
         await slack.press("UBOB", called, "save")
         await until(lambda: slack.views)
+        assert "Everybody can ask about it." in str(slack.views[-1])
         for _ in range(2):
             await slack.submit("UBOB")
         await here.idle()
@@ -155,6 +211,7 @@ async def test_an_answer_from_a_closed_channel_stays_there(home: Settings, slack
         await here.idle()
         await slack.press("UBOB", slack.answers("G1", refusal.thread_ts)[1], "save")
         await until(lambda: slack.views)
+        assert "in this channel alone" in str(slack.views[-1])
         await slack.submit("UBOB")
         await here.idle()
         assert "for this channel" in slack.answers("G1", refusal.thread_ts)[-1].shown
@@ -235,6 +292,10 @@ async def test_settings_are_kept_to(home: Settings, slack: FakeSlack) -> None:
             return slack.answers("C1", ts)
 
         assert await said(f"{AT} {UNKNOWN}", sure=True) == []
+        assert slack.ephemeral == []
+        await slack.command("UANN", "C1", UNKNOWN)  # whoever asks alone is told, and the channel is not
+        await here.idle()
+        assert "documents don't say" in slack.ephemeral[0].shown and slack.ephemeral[0].only_for == "UANN"
         assert LEAVE_SENTENCE in (await said(ASKED, sure=True))[0].shown
         friendly = (await said(ASKED, tone="friendly"))[0]
         assert friendly.shown.startswith("Here is what I found:\n\n") and "Just ask in this thread" in friendly.small_print
@@ -252,15 +313,19 @@ async def test_settings_are_kept_to(home: Settings, slack: FakeSlack) -> None:
 
 
 async def test_the_home_tab_and_suggested_questions(home: Settings, slack: FakeSlack, tmp_path: Path) -> None:
-    home = home.model_copy(update={"readers": readers_file(tmp_path, RULES)})
+    rules = f'{RULES}leave = ["upload:leave.md"]\nboard = ["upload:board/"]\n'
+    home = home.model_copy(update={"readers": readers_file(tmp_path, rules)})
     async with in_slack(home, slack) as here:
         await answer_of(here, LEAVE, "DUANN")
         slack.open_home("UANN")
+        slack.open_home("UBOB")
         slack.open_home("UBOB", "messages")
         slack.open_home("UANN", "messages")
-        await until(lambda: "UANN" in slack.homes and len(slack.prompts) == 2)
+        await until(lambda: len(slack.homes) == 2 and len(slack.prompts) == 2)
     words = str(slack.homes["UANN"])
-    assert LEAVE in words and "handbook" in words and "Settings of channels" not in words
+    assert LEAVE in words and "Settings of channels" not in words
+    assert "All documents (4)" in words and "handbook (4)" in words and "board" not in words
+    assert "All documents (3)" in str(slack.homes["UBOB"]) and "leave (" not in str(slack.homes["UBOB"])
     assert any("Leave" in prompt["message"] for prompt in slack.prompts["DUANN"])
     assert not any("Leave" in prompt["message"] for prompt in slack.prompts["DUBOB"])
     assert "What does Illness say about Contractors?" in [prompt["message"] for prompt in slack.prompts["DUBOB"]]

@@ -55,8 +55,12 @@ async def test_questions_and_commands_are_answered(settings: Settings, slack: Fa
         await until(lambda: slack.ephemeral)
         await slack.press("UANN", slack.answers("C1", ts)[0], "feedback")
         await slack.settle()
+        async with httpx.AsyncClient() as client:
+            numbers = (await client.get(f"{url}/metrics")).text
     assert [one.shown for one in slack.answers("C1", ts)] == [f"{LEAVE_SENTENCE} [1]"]
     assert LEAVE_SENTENCE in slack.ephemeral[0].shown
+    assert 'rag_bot_questions_total{outcome="answered"} 2.0' in numbers
+    assert 'rag_bot_step_seconds_count{step="search"} 2.0' in numbers
     assert slack.lost == []
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -14,9 +15,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rag_bot.settings import Settings
+from tests import postgres
 from tests.fakes.slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Fault, Faults
 from tests.faults.support import REPOSITORY, SOAK, environment
 from tests.rag_bot.slack.support import ASKED, AT, until
@@ -35,6 +38,7 @@ import rag_bot.slack.run
 from ingest.vectors import load_faiss
 from rag_bot.bot import Bot
 from rag_bot.settings import Settings
+from tests import postgres
 from tests.rag_bot.slack.support import SlowAnswerer
 from tests.rag_bot.support import parts_of
 load_faiss()
@@ -76,9 +80,12 @@ class Replica:
 
 
 @asynccontextmanager
-async def replicas(home: Settings, slack: FakeSlack, folder: Path, count: int = REPLICAS) -> AsyncIterator[list[Replica]]:
+async def replicas(
+    home: Settings, slack: FakeSlack, folder: Path, count: int = REPLICAS, state: str = ""
+) -> AsyncIterator[list[Replica]]:
     known = {"RAG_BOT_INDEX": str(home.index), "RAG_BOT_SLACK_BOT_TOKEN": BOT_TOKEN, "RAG_BOT_SLACK_APP_TOKEN": APP_TOKEN}
     known |= {"RAG_BOT_SLACK_URL": slack.api, "RAG_BOT_SLACK_LEASE_SECONDS": "1.5", "RAG_BOT_SHUTDOWN_SECONDS": "2"}
+    known |= {"RAG_BOT_STATE": state} if state else {}
     env = {**environment(**known), "OMP_NUM_THREADS": "1", "RAG_BOT_RAILS": "off"}
     lives = []
     for number in range(count):
@@ -105,21 +112,32 @@ async def replicas(home: Settings, slack: FakeSlack, folder: Path, count: int = 
 
 @pytest.mark.soak
 async def test_every_question_is_answered_exactly_once(home: Settings, tmp_path: Path) -> None:
+    await ask_and_kill(home, tmp_path, QUESTIONS, KILLS, CHANNELS)
+
+
+@pytest.mark.soak
+async def test_so_it_is_with_a_database_that_replicas_share_over_a_network(
+    home: Settings, tmp_path: Path, databases: postgres.Databases
+) -> None:
+    await ask_and_kill(home, tmp_path, QUESTIONS // 2, KILLS // 2, CHANNELS, databases.fresh())
+
+
+async def ask_and_kill(home: Settings, folder: Path, questions: int, kills: int, channels: int, state: str = "") -> None:
     chance = random.Random(20261122)
     expected = " ".join([f"{LEAVE_SENTENCE} [1]"] * SENTENCES)
     asked: dict[tuple[str, str], int] = {}
     async with FakeSlack(faults=FAULTS, seed=5, ack_seconds=3.0, retries=(0.0, 0.5, 2.0, 5.0, 10.0)) as slack:
-        for number in range(CHANNELS):
+        for number in range(channels):
             slack.channel(f"C{number}", "UANN", "UBOB")
             slack.user(f"U{number}")
             slack.im(f"U{number}")
-        async with replicas(home, slack, tmp_path) as lives:
+        async with replicas(home, slack, folder, state=state) as lives:
             await slack.connected()
-            kills = sorted(chance.sample(range(QUESTIONS // 12, QUESTIONS), KILLS))
-            for number in range(QUESTIONS):
-                ask(slack, chance, asked)
+            moments = chance.sample(range(questions // 12, questions), kills)
+            for number in range(questions):
+                ask(slack, chance, asked, channels)
                 await asyncio.sleep(chance.uniform(0.0, 0.2))
-                if number in kills:
+                if number in moments:
                     chance.choice(lives).kill()
                 if chance.random() < 0.02:
                     slack.drop_sockets()
@@ -136,7 +154,7 @@ async def test_every_question_is_answered_exactly_once(home: Settings, tmp_path:
         assert len(slack.answers(channel, thread)) == times
     assert [one for one in slack.refused if one[1] not in ALLOWED] == []
     # (One process does not know of the limits that another was told: `violations` are looked at where there is one alone.)
-    assert killed >= KILLS // 2  # some hit a process that was just starting
+    assert killed >= kills // 2  # some hit a process that was just starting
     answers = [one for (channel, thread) in asked for one in slack.answers(channel, thread)]
     again = sum("I was interrupted" in one.small_print for one in answers)
     print(
@@ -177,7 +195,7 @@ async def test_killed_at_each_call_the_answer_stands_once(home: Settings, slack:
             slack.hook = lambda method, done: None
 
 
-def ask(slack: FakeSlack, chance: random.Random, asked: dict[tuple[str, str], int]) -> None:
+def ask(slack: FakeSlack, chance: random.Random, asked: dict[tuple[str, str], int], channels: int) -> None:
     """A mention, a direct message, or a follow-up in a thread."""
     follow = chance.random() < 0.2 and asked
     if follow:
@@ -185,10 +203,10 @@ def ask(slack: FakeSlack, chance: random.Random, asked: dict[tuple[str, str], in
         direct = channel.startswith("D")
         slack.post(channel, channel[1:] if direct else "UANN", LEAVE if direct else ASKED, thread)
     elif chance.random() < 0.3:
-        user = f"U{chance.randrange(CHANNELS)}"
+        user = f"U{chance.randrange(channels)}"
         channel, thread = f"D{user}", slack.post(f"D{user}", user, LEAVE)
     else:
-        channel = f"C{chance.randrange(CHANNELS)}"
+        channel = f"C{chance.randrange(channels)}"
         thread = slack.post(channel, "UANN", f"{AT} {LEAVE}")
     asked[channel, thread] = asked.get((channel, thread), 0) + 1
 
@@ -208,7 +226,10 @@ def unanswered(slack: FakeSlack, asked: dict[tuple[str, str], int], expected: st
 
 async def test_the_command_runs_until_it_is_told_to_stop(home: Settings, slack: FakeSlack) -> None:
     known = {"RAG_BOT_SLACK_BOT_TOKEN": BOT_TOKEN, "RAG_BOT_SLACK_APP_TOKEN": APP_TOKEN, "RAG_BOT_SLACK_URL": slack.api}
-    command = [sys.executable, "-m", "rag_bot.cli", "slack", "--index", str(home.index)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "rag_bot.cli", "slack", "--index", str(home.index), "--metrics-port", str(port)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *command, cwd=REPOSITORY, env=environment(**known), stdout=pipe, stderr=asyncio.subprocess.STDOUT
@@ -218,6 +239,9 @@ async def test_the_command_runs_until_it_is_told_to_stop(home: Settings, slack: 
     ts = slack.post("C1", "UANN", f"{AT} hello")
     await until(lambda: slack.answers("C1", ts))
     await slack.settle()
+    async with httpx.AsyncClient() as client:
+        numbers = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    assert 'rag_bot_questions_total{outcome="answered"} 1.0' in numbers and "rag_bot_documents 4.0" in numbers
     process.send_signal(signal.SIGTERM)
     said = (await asyncio.wait_for(process.communicate(), 30))[0].decode()
     assert (process.returncode, said) == (0, "")

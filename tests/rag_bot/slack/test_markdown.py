@@ -103,6 +103,14 @@ def test_pieces_hold_everything_and_are_short_enough(text: str, limit: int) -> N
         assert not inside
 
 
+def test_marks_stay_with_their_sentence() -> None:
+    text = "Leave is 26 days. [1] [2] It is asked for in writing. [3]\n\n- Lunch is free. [4]\n- Tea is. [5]"
+    for limit in range(64, 110):
+        pieces = split(text, limit)
+        assert not any(piece.lstrip("- ").startswith("[") for piece in pieces)
+        assert "".join("".join(pieces).split()) == "".join(text.split())
+
+
 def test_pieces_end_where_sentences_end() -> None:
     text = " ".join(f"This is sentence number {n}." for n in range(40))
     pieces = split(text, 200)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag_bot.settings import Settings
-from tests.fakes.slack import OTHER_TEAM, FakeSlack, Fault
+from tests.fakes.slack import OTHER_TEAM, FakeSlack, Fault, User
 from tests.rag_bot.slack.support import ASKED, AT, InSlack, in_slack, readers_file
 from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE
 
@@ -69,7 +69,37 @@ async def test_an_outsiders_address_proves_nothing(ruled: Settings, slack: FakeS
         assert "26 days" not in await asked(here, "G2", "UOUT")
 
 
-@pytest.mark.parametrize("method", ["conversations.members", "users.info"])
+async def test_beyond_a_shared_channel_anybody_may_look_in(ruled: Settings, slack: FakeSlack) -> None:
+    slack.channel("G3", "UANN", "UBOB", kind="group", shared=True)  # private here, perhaps public there
+    async with in_slack(ruled, slack) as here:
+        assert "26 days" not in await asked(here, "G3")
+        assert "Illness" in await asked(here, "G3")  # what is public is answered as ever
+
+
+async def test_nobody_of_a_large_workspace_is_forgotten(
+    ruled: Settings, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_bot.slack.people._MOST", 2)
+    slack.users = {user.id: user for user in (User("UEVE", "ueve@example.com"), *slack.users.values())}
+    slack.users["UADM"].bot = True
+    slack.channel("C2", "UANN", "UBOB")
+    async with in_slack(ruled, slack) as here:
+        assert "26 days" not in await asked(here, "C2")  # Eve, who comes first in the directory, may look in
+
+
+async def test_a_large_channel_is_looked_up_in_the_directory(ruled: Settings, slack: FakeSlack) -> None:
+    people = [f"UL{number:02}" for number in range(60)]
+    slack.channel("G4", "UANN", *people, kind="group")
+    lines = "\n".join(f'"{person}" = ["hr"]' for person in people)
+    assert ruled.readers
+    ruled.readers.write_text(RULES.replace("[people]\n", f"[people]\n{lines}\n"))
+    async with in_slack(ruled, slack) as here:
+        assert LEAVE_SENTENCE in await asked(here, "G4")
+    methods = [call.method for call in slack.calls]
+    assert methods.count("users.list") == 1 and methods.count("users.info") < 5
+
+
+@pytest.mark.parametrize("method", ["conversations.members", "conversations.info", "users.info"])
 async def test_where_it_is_not_known_who_reads_only_what_is_public_is_said(
     ruled: Settings, slack: FakeSlack, method: str
 ) -> None:
