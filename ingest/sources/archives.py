@@ -51,9 +51,8 @@ class Opened:
 
     def is_gone(self, source: str) -> bool:
         """Whether a source was a member of a file that is still there and holds it no more."""
-        if source in self.members or any(source.startswith(one + MARK) for one in self.failed):
-            return False
-        return any(source.startswith(one + MARK) for one in self.whole)
+        holders = {source[: match.start()] for match in re.finditer(MARK, source)}
+        return source not in self.members and not holders & self.failed and bool(holders & self.whole)
 
 
 def no_unpack(name: str, data: bytes, *, start: int = 0, files: int, size: int) -> None:
