@@ -70,7 +70,10 @@ def read_letter(data: bytes) -> Letter:
     kind = message.get_content_type()
     if kind in ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"):
         raise Encrypted("is an encrypted or wrapped message, which can't be read")
-    _Reader(letter).read(message, 0)
+    reader = _Reader(letter)
+    reader.read(message, 0)
+    if not (letter.plain.strip() or letter.html.strip()):
+        letter.plain = reader.other
     return letter
 
 
@@ -92,6 +95,7 @@ class _Reader:
     def __init__(self, letter: Letter) -> None:
         self._letter = letter
         self._parts = 0
+        self.other = ""  # text of other kinds, an invitation to a meeting say: the body where there is no other
 
     def read(self, part: Message, depth: int) -> None:
         """One part, with those in it."""
@@ -115,7 +119,9 @@ class _Reader:
         text = _text(part)
         if kind == "text/html":
             self._letter.html += text
-        elif kind == "text/plain" or not self._letter.plain:
+        elif kind != "text/plain":
+            self.other += f"\n\n{text}"
+        else:
             if part.get_param("format") == "flowed":
                 text = re.sub(r"(?m)^((?!-- ).*[^ \n] )\n(?![>\s])", r"\1", text)
             self._letter.plain += ("\n\n" if self._letter.plain else "") + text

@@ -11,7 +11,7 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from typing import TYPE_CHECKING
 
-from ingest.errors import BrokenDocument
+from ingest.errors import BrokenDocument, DocumentError
 from ingest.parsers.builder import TextBuilder, clean
 from ingest.parsers.encoding import decode
 from ingest.parsers.letter import Attachment, Letter, attached
@@ -26,6 +26,13 @@ _SENDER, _SENDER_SMTP, _SENDER_ADDRESS = "0C1A", "5D01", "0C1F"
 _DISPLAY_TO, _DISPLAY_CC = "0E04", "0E03"
 _DATA, _LONG_NAME, _SHORT_NAME, _MIME, _CONTENT_ID = "3701", "3707", "3704", "370E", "3712"
 _SENT, _DELIVERED, _TIME = 0x0039, 0x0E06, 0x0040
+_RTF = "1009"
+# What Outlook's packing of RTF knows from the start ([MS-OXRTFCP]), and how far back it looks.
+_RTF_BEGINNING = (
+    rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor MS Sans Serif"
+    rb"SymbolArialTimes New RomanCourier{\colortbl\red0\green0\blue0" + b"\r\n" + rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
+)
+_RTF_WINDOW = 4096
 _PROPERTIES = "__properties_version1.0"
 _DEEPEST = 8
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
@@ -83,11 +90,25 @@ class _Reader:
             self._text(place, _BODY).replace("\r\n", "\n"),
             self._text(place, _HTML) or self._decoded(self._stream(place, f"{_HTML}0102")),
         )
+        if not (letter.plain.strip() or letter.html.strip()):
+            letter.plain = self._rich_text(place)
         for storage in self._below(place, "__attach_version1.0_#"):
             one = self._attachment((*place, storage), depth)
             if one:
                 letter.attachments.append(one)
         return letter
+
+    def _rich_text(self, place: Place) -> str:
+        """The text of a body that there is as RTF alone."""
+        packed = self._stream(place, f"{_RTF}0102")
+        if not packed:
+            return ""
+        from ingest.parsers.rtf import parse_rtf
+
+        try:
+            return parse_rtf(unpack_rtf(packed), "body.rtf").text
+        except DocumentError:
+            return ""
 
     def _attachment(self, place: Place, depth: int) -> Attachment | None:
         name = self._text(place, _LONG_NAME) or self._text(place, _SHORT_NAME) or "attachment"
@@ -150,6 +171,36 @@ class _Reader:
             return (_EPOCH + timedelta(microseconds=value // 10)).strftime("%a, %d %b %Y %H:%M:%S +0000") if value else ""
         except OverflowError:
             return ""
+
+
+def unpack_rtf(packed: bytes) -> bytes:
+    """RTF as Outlook packs it: runs of eight literals or references into the last 4096 bytes. Raises BrokenDocument."""
+    if len(packed) < 16:
+        raise BrokenDocument("holds a body that is cut short")
+    _, size, kind, _ = struct.unpack_from("<LL4sL", packed)
+    if kind == b"MELA":
+        return packed[16 : 16 + size]
+    window = bytearray(_RTF_BEGINNING.ljust(_RTF_WINDOW, b"\0"))
+    at, result, reached = len(_RTF_BEGINNING), bytearray(), 16
+    while reached < len(packed) and len(result) < size:
+        flags, reached = packed[reached], reached + 1
+        for bit in range(8):
+            if reached + (flags >> bit & 1) >= len(packed):
+                return bytes(result)
+            if not flags >> bit & 1:
+                found, reached = packed[reached : reached + 1], reached + 1
+            else:
+                reference, reached = int.from_bytes(packed[reached : reached + 2], "big"), reached + 2
+                start = reference >> 4
+                if start == at:
+                    return bytes(result)
+                found = b""
+            for step in range(len(found) or (reference & 15) + 2):
+                byte = found[0] if found else window[(start + step) % _RTF_WINDOW]
+                window[at] = byte
+                at = (at + 1) % _RTF_WINDOW
+                result.append(byte)
+    return bytes(result)
 
 
 def _as_eml(letter: Letter) -> bytes:

@@ -52,9 +52,8 @@ class Opened:
 
     def is_gone(self, source: str) -> bool:
         """Whether a source was a member of a file that is still there and holds it no more."""
-        if source in self.members or any(source.startswith(one + MARK) for one in self.failed):
-            return False
-        return any(source.startswith(one + MARK) for one in self.whole)
+        holders = {source[: match.start()] for match in re.finditer(MARK, source)}
+        return source not in self.members and not holders & self.failed and bool(holders & self.whole)
 
     def gone_from(self, found: Sequence[Found], told: Collection[str] = ()) -> Callable[[str], bool]:
         """Says of a source in a folder, whose files were `found`, whether it is there no more; `told` are known to be."""

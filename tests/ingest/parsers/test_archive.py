@@ -146,6 +146,18 @@ def test_an_archive_has_no_text_of_its_own() -> None:
         parse(make_zip({"a.txt": b"A."}), "a.zip")
 
 
+def test_an_entry_that_begins_beyond_the_end() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+    data = bytearray(stream.getvalue())
+    data[28:30] = b"\xff\xff"  # as if 65,535 bytes stood between its name and its content
+    with pytest.raises(BrokenDocument, match="cut short or damaged"):
+        parse(bytes(data), "a.odt")
+    with pytest.raises(UnsupportedFormat, match="is a damaged zip archive"):
+        members(bytes(data))
+
+
 def test_the_check_sum_tells_a_tar_archive() -> None:
     data = make_tar([("a.txt", b"A.")], "")
     assert is_tar(data) and not is_tar(bytes(512)) and not is_tar(data[:100]) and not is_tar(b"x" + data[1:])

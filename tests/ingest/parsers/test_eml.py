@@ -79,6 +79,16 @@ def test_what_mail_is_like(data: bytes, subject: str, body: str) -> None:
     assert (shown[0], shown[-1]) == (subject, body)
 
 
+def test_an_invitation_does_not_stand_before_the_body() -> None:
+    message = made()
+    message.set_content("<p>Come at noon.</p>", subtype="html")
+    message.add_alternative("BEGIN:VCALENDAR", subtype="calendar")
+    assert texts(parse(message.as_bytes(), "a.eml"))[2:] == ["Come at noon."]
+    only = made()
+    only.set_content("BEGIN:VCALENDAR", subtype="calendar")
+    assert texts(parse(only.as_bytes(), "a.eml"))[2:] == ["BEGIN:VCALENDAR"]
+
+
 def test_what_is_attached() -> None:
     inner = made(Subject="The plan / final")
     inner.set_content("Monday.")

@@ -7,6 +7,7 @@ import pytest
 from ingest.errors import BrokenDocument
 from ingest.parsers import parse
 from ingest.parsers.containers import unpack
+from ingest.parsers.msg import unpack_rtf
 from tests.ingest.parsers.outlook import Tree, compound_file, message
 from tests.ingest.parsers.support import check, texts
 
@@ -50,6 +51,16 @@ def test_the_text_of_a_message() -> None:
         "Twelve euros.",
     ]
     assert parse(example(), "no name that says so").title == "Our offer"
+
+
+def test_a_body_that_is_packed_rtf() -> None:
+    # The example of [MS-OXRTFCP].
+    packed = bytes.fromhex("2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0")
+    assert unpack_rtf(packed) == b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
+    data = compound_file({**message({"0037": "Rich"}), "__substg1.0_10090102": packed})
+    assert texts(parse(data, "a.msg")) == ["Rich", "hello world"]
+    for end in range(len(packed)):  # cut anywhere, it ends
+        assert texts(parse(compound_file({**message({"0037": "Rich"}), "__substg1.0_10090102": packed[:end]}), "a.msg"))
 
 
 def test_what_is_attached() -> None:
