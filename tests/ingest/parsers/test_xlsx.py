@@ -49,9 +49,9 @@ def test_sheets_tables_and_the_ranges_they_stand_at() -> None:
         sheet.title = "Q1"
         for row in (["Sales of the first quarter"], ["Region", "Units", "Share"], ["North", 1234.5, 0.25], ["South", 7, 0.755]):
             sheet.append(row)
-        for row in (3, 4):
-            sheet.cell(row, 2).number_format = '#,##0.00 "kg"'
-            sheet.cell(row, 3).number_format = "0%"
+        for number in (3, 4):
+            sheet.cell(number, 2).number_format = '#,##0.00 "kg"'
+            sheet.cell(number, 3).number_format = "0%"
         sheet["B8"] = "Checked by"
         sheet["C8"] = date(2024, 7, 1)
         sheet["C8"].number_format = "d mmm yyyy"
