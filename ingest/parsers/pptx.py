@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from ingest.parsers.builder import TextBuilder, marked
@@ -54,8 +55,9 @@ def _beside(builder: TextBuilder, archive: zipfile.ZipFile, slide: Any, related:
         builder.beside("alternative text", f"{shape.get('title') or ''} {shape.get('descr') or ''}")
     for kind, part in related.values():
         if kind == "comments":
-            for comment in read_xml(archive.read(part)).iter("{*}cm"):
-                builder.beside("comment", " ".join(t.text or "" for t in comment.iter("{*}text", "{*}t")))
+            with suppress(SyntaxError):  # comments that can't be read are no reason to refuse the slides
+                for comment in read_xml(archive.read(part)).iter("{*}cm"):
+                    builder.beside("comment", " ".join(t.text or "" for t in comment.iter("{*}text", "{*}t")))
 
 
 class _Slide:

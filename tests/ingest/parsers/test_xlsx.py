@@ -211,3 +211,21 @@ def test_a_bomb_and_a_broken_archive() -> None:
         parse(in_sheet("<row/>" * 2_000_000), "a.xlsx")
     with pytest.raises(BrokenDocument, match="parts of it are missing"):
         parse(zip_of({"xl/workbook.xml.rels": "x", "xl/workbook.xml/x": "x"}), "a.xlsx")
+
+
+def test_titles_of_charts_stand_below_the_cells() -> None:
+    def fill(book: Any) -> None:
+        from openpyxl.chart import LineChart, Reference
+
+        sheet = book.active
+        for row in (["Year", "Ducks"], [2023, 120], [2024, 130]):
+            sheet.append(row)
+        chart = LineChart()
+        chart.title = "Ducks by year"
+        chart.add_data(Reference(sheet, min_col=2, min_row=1, max_row=3), titles_from_data=True)
+        sheet.add_chart(chart, "E5")
+
+    assert texts(check(parse(make_xlsx(fill), "a.xlsx")))[1:] == [
+        "| Year | Ducks |\n| --- | --- |\n| 2023 | 120 |\n| 2024 | 130 |",
+        "Ducks by year",
+    ]
