@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 from ingest.errors import BrokenDocument, Encrypted, UnsupportedFormat
@@ -125,7 +126,7 @@ def _zipped(data: bytes, suffix: str) -> Format:
             mimetype = b""
             if "mimetype" in names and archive.getinfo("mimetype").file_size <= _LONGEST_MIMETYPE:
                 mimetype = archive.read("mimetype").strip()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         if claimed:
             raise BrokenDocument(f"is a broken {claimed.name.split(' ', 1)[1]}: its archive is cut short or damaged") from error
         raise UnsupportedFormat("is a damaged zip archive, which can't be read") from error
