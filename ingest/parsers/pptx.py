@@ -9,6 +9,7 @@ from typing import Any
 
 from ingest.parsers.builder import TextBuilder, marked
 from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.formulas import add_chart
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
 from ingest.parsers.tree import local, read_xml, relations, title_in
@@ -112,23 +113,7 @@ class _Slide:
                 for point in read_xml(self._archive.read(part)).iter("{*}pt"):
                     self.builder.text("\n".join(self._paragraphs(point)))
             elif name == "chart" and kind == "chart":
-                self._chart(read_xml(self._archive.read(part)))
-
-    def _chart(self, chart: Any) -> None:
-        title = chart.find(".//{*}title")
-        if title is not None:
-            self.builder.text(" ".join(self._paragraphs(title)))
-        series = list(chart.iter("{*}ser"))
-        names = [_values(one.find("{*}tx")) for one in series]
-        columns = [_values(one.find("{*}val")) or _values(one.find("{*}yVal")) for one in series]
-        categories = next(
-            (found for one in series if (found := _values(one.find("{*}cat")) or _values(one.find("{*}xVal")))), []
-        )
-        if any(columns):
-            height = max(map(len, [categories, *columns]))
-            rows = [["", *(" ".join(name) for name in names)]]
-            rows += [[column[at] if at < len(column) else "" for column in (categories, *columns)] for at in range(height)]
-            self.builder.table(rows)
+                add_chart(self.builder, read_xml(self._archive.read(part)))
 
     def _table(self, table: Any) -> None:
         rows: list[list[Cell]] = []
@@ -223,8 +208,3 @@ def _solid(element: Any) -> RGB | None:
     if len(value) != 6 or not all(digit in "0123456789abcdefABCDEF" for digit in value):
         return None
     return int(value[:2], 16), int(value[2:4], 16), int(value[4:], 16)
-
-
-def _values(element: Any) -> list[str]:
-    """The words or numbers that a chart keeps of its data."""
-    return [v.text or "" for v in element.iter("{*}v")][:1000] if element is not None else []
