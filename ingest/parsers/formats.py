@@ -134,7 +134,7 @@ def format_of(data: bytes, name: str) -> Format:
     if _HTML.match(data[:4096]) or (data[:2] in (b"\xff\xfe", b"\xfe\xff") and _HTML.match(data[2:4096].replace(b"\0", b""))):
         return BY_KIND["html"]
     if by_name is None:
-        raise UnsupportedFormat(f"ends in {suffix}, which can't be read; what can be: {', '.join(SUPPORTED)}")
+        raise UnsupportedFormat(f"ends in {suffix}, which can't be read", hint="docs/formats.md has what can be read.")
     if by_name.proves:
         raise BrokenDocument(f"is not {by_name.name} although its name ends in {suffix}")
     return by_name
