@@ -131,6 +131,8 @@ class Taking:
 
         def data() -> bytes:
             # Asked for once the index is open for writing: nobody else takes it in any more.
+            if job.job_id in self._cancelled:
+                raise Cancelled
             found = self.uploads.data(job.job_id)
             if found is None:
                 raise Over
