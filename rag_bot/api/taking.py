@@ -143,9 +143,11 @@ class Taking:
             entry = await self._bot.upload(job.name, data, self._watch(view))
             over = job.ended(_ENDED.get(entry.status, "done"), entry=entry)
         except (IndexBusy, Busy):
-            self._live = None
-            await asyncio.sleep(_BUSY_SECONDS)
-            return
+            if job.job_id not in self._cancelled:
+                self._live = None
+                await asyncio.sleep(_BUSY_SECONDS)
+                return
+            over = job.ended("cancelled")
         except Over:
             self._live = None
             return
