@@ -33,6 +33,25 @@ def pipeline(folder: str, index: str) -> dict[str, float]:
     return {"seconds": seconds, "chunks": report.chunks, "documents": len(report.documents)}
 
 
+def memory(folder: str, index: str) -> dict[str, float]:
+    """A folder to an index with the hash embedder: the peak of resident memory before publishing, and with it."""
+    from ingest import pipeline
+    from ingest.build import open_pipeline
+    from ingest.settings import IngestSettings
+    from ingest.types import Progress
+
+    pipeline._PUBLISH_SECONDS = float("inf")  # on a slow machine it would publish before the end, too
+    peak = 0.0
+
+    def look(progress: Progress) -> None:
+        nonlocal peak
+        peak = _peak_kb(os.getpid()) / 1024
+
+    with open_pipeline(IngestSettings(index=Path(index), embedder="hash")) as opened:
+        report = opened.add([Path(folder)], look)
+    return {"chunks": report.chunks, "filling_mib": peak, "published_mib": _peak_kb(os.getpid()) / 1024}
+
+
 def encode(texts: str, vectors: str) -> dict[str, float]:
     """A bare encoder, in sentence-transformers' defaults (fp32, batches of 32), over texts from a JSON file."""
     import numpy as np
@@ -76,6 +95,7 @@ def langchain(folder: str, store: str) -> dict[str, float]:
 
 WORK: Mapping[str, Callable[[str, str], dict[str, float]]] = {
     "pipeline": pipeline,
+    "memory": memory,
     "encode": encode,
     "ingest": ingest,
     "langchain": langchain,

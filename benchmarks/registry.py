@@ -41,6 +41,7 @@ class Benchmark:
 
 BENCHMARKS = {
     "ingest_speed": Benchmark("Ingestion end to end against a bare encoder", "benchmarks.ingest_speed:run"),
+    "ingest_memory": Benchmark("Peak memory of ingestion over folders of two sizes", "benchmarks.ingest_memory:run"),
     "langchain_way": Benchmark(
         "Files to a saved, searched store: ours and LangChain's tutorial", "benchmarks.langchain_way:run"
     ),

@@ -70,11 +70,15 @@ class Ahead(Generic[Job, Result]):
         with self._change:
             return [(self._jobs[at], now - since) for at, since in sorted(self._working.items())]
 
-    def close(self, seconds: float = 5.0) -> None:
-        """Begin no job any more, and wait a little for those that are worked on."""
+    def stop(self) -> None:
+        """Begin no job any more."""
         with self._change:
             self._closed = True
             self._change.notify_all()
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Begin no job any more, and wait a little for those that are worked on."""
+        self.stop()
         until = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -146,14 +146,9 @@ class Feed:
     def _collect(self) -> None:
         """Wait for the batch that was sent first, and give its vectors to its documents."""
         batch, future = self._out[0]
-        while True:
-            try:
-                embedded = future.result(TICK)
-                break
-            except TimeoutError:
-                if future.done():  # it was the embedder's own
-                    raise
-                self._tick()
+        while not wait([future], TICK).done:
+            self._tick()
+        embedded = future.result()
         self._out.popleft()
         at = 0
         for document, pieces in batch.parts:

@@ -24,7 +24,7 @@ ProgressCallback = Callable[[Progress], None]
 Find = Callable[[Sequence[Path]], Iterable[Found]]
 
 _PUBLISH_SECONDS = 60.0  # so that a search of an index that is being filled has little beside the published files
-_AHEAD_BYTES = 64 * 1024 * 1024  # of documents that are prepared while others are embedded
+_AHEAD_BYTES = 32 * 1024 * 1024  # of documents that are prepared while others are embedded
 
 
 @dataclass(slots=True)
@@ -275,6 +275,7 @@ class Pipeline:
                     self._publish_now_and_then(run)
                 feed.finish()
         except BaseException:
+            ahead.stop()
             self._stop_parsing()  # else what is being parsed would be waited for
             raise
         finally:

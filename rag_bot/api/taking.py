@@ -131,6 +131,8 @@ class Taking:
 
         def data() -> bytes:
             # Asked for once the index is open for writing: nobody else takes it in any more.
+            if job.job_id in self._cancelled:
+                raise Cancelled
             found = self.uploads.data(job.job_id)
             if found is None:
                 raise Over
@@ -141,9 +143,11 @@ class Taking:
             entry = await self._bot.upload(job.name, data, self._watch(view))
             over = job.ended(_ENDED.get(entry.status, "done"), entry=entry)
         except (IndexBusy, Busy):
-            self._live = None
-            await asyncio.sleep(_BUSY_SECONDS)
-            return
+            if job.job_id not in self._cancelled:
+                self._live = None
+                await asyncio.sleep(_BUSY_SECONDS)
+                return
+            over = job.ended("cancelled")
         except Over:
             self._live = None
             return
