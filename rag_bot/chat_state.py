@@ -66,7 +66,7 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer as it was given, with the question. `answer` is the public answer object."""
+    """An answer as it was given, with the question. `answer` is the public answer object, and whether it is `personal`."""
 
     answer_id: str
     thread: str
@@ -249,15 +249,19 @@ class ChatState:
 
     # --- answers
 
-    def keep(self, answer: Answer, asked: str, *, thread: str, position: str, channel: str, asker: str) -> None:
-        """Keep an answer with its question: the receipt that feedback is stored with, and what a follow-up leans on."""
+    def keep(
+        self, answer: Answer, asked: str, *, thread: str, position: str, channel: str, asker: str, personal: bool = False
+    ) -> None:
+        """Keep an answer with its question: the receipt that feedback is stored with, and what a follow-up leans on.
+
+        `personal`: it was made for people who see personal data that others don't.
+        """
+        kept = answer.as_dict() | ({"personal": True} if personal else {})
         row = {"thread": thread, "position": position, "channel": channel, "asker": asker, "asked": plain(asked)}
         with self.transaction() as connection:
             same = (_answers.c.thread == thread, _answers.c.position == position)  # made before the process was killed
             connection.execute(sa.delete(_answers).where(*same))
-            connection.execute(
-                sa.insert(_answers).values(answer_id=answer.answer_id, answer_object=answer.as_dict(), at=now(), **row)
-            )
+            connection.execute(sa.insert(_answers).values(answer_id=answer.answer_id, answer_object=kept, at=now(), **row))
 
     def posted(self, answer_id: str, posts: Sequence[str]) -> None:
         """These messages show that answer."""

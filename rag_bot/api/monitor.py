@@ -50,8 +50,9 @@ class Monitor(Collector):
         try:
             turns = history(self._bot.memory, datetime.now(UTC) - timedelta(days=_DAYS), _MOST)
             self._report = look(self._bot.index, turns)
-        except Exception as error:  # the service may be closing, the database away: the next look may do better
-            _log.warning("What people ask could not be looked at: %s", error)
+        except Exception as error:  # the database may be away: the next look may do better
+            if self._bot.ready() is None:  # (else the service is closing)
+                _log.warning("What people ask could not be looked at: %s", error)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         report = self._report

@@ -13,13 +13,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ingest.errors import DocumentNotFound, IngestError
-from ingest.types import Allowed
+from ingest.inspect.personal import find_personal
 from rag_bot.chat_platform.addressed import BOT, for_bot
 from rag_bot.chat_platform.channel import ChannelSettings
 from rag_bot.chat_platform.types import ALONE, Keep, Platform, Question, Reply, Shown, Unreachable
 from rag_bot.chat_state import ChatState, Job, Kept, LeaseLost
 from rag_bot.errors import BadQuestion, BotError, Busy
 from rag_bot.marks import piece
+from rag_bot.rails.masking import to_mask
+from rag_bot.readers import Scope
 from rag_bot.types import Answer, Citation, DoneEvent, Event, Sentence, SentenceEvent, SourcesEvent, StatusEvent, Turn
 
 if TYPE_CHECKING:
@@ -247,7 +249,8 @@ class Desk:
             place = {"thread": question.thread_key, "position": question.ts, "channel": question.channel_key}
             # Where the rails mask questions, what is kept is what they let through.
             asked = answer.question if self._bot.settings.rails_question_personal == "mask" else question.text
-            await self.call(self._state.keep, answer, asked, asker=question.person_key, **place)
+            personal = allowed.sees_personal and await self.call(self._holds_personal, answer)
+            await self.call(self._state.keep, answer, asked, asker=question.person_key, personal=personal, **place)
             await keep({"answer_id": answer.answer_id})
             shown = await self._shown(answer.as_dict(), question, settings)
 
@@ -271,7 +274,7 @@ class Desk:
             return None
         return await self._shown(kept.answer, question, settings)
 
-    async def _stream(self, question: Question, settings: ChannelSettings, allowed: Allowed, reply: Reply) -> Answer:
+    async def _stream(self, question: Question, settings: ChannelSettings, allowed: Scope, reply: Reply) -> Answer:
         turns = await self._turns(question, allowed)
         before: Sentence | None = None
         silent = _silent(question, settings)
@@ -291,7 +294,7 @@ class Desk:
                     return event.answer
         raise RuntimeError("the stream ended without an answer")
 
-    async def _turns(self, question: Question, allowed: Allowed) -> list[Turn]:
+    async def _turns(self, question: Question, allowed: Scope) -> list[Turn]:
         """What was asked and answered in the thread; the first time that the bot is called in, what the thread began with."""
         kept = await self.call(self._state.turns, question.thread_key, question.ts)
         if not kept and question.thread_ts not in (question.ts, "", ALONE):
@@ -299,13 +302,23 @@ class Desk:
             return [Turn(began, "", "", True)] if began and began != question.text else []
         return await self.call(lambda: [self._turn(one, allowed) for one in kept])
 
-    def _turn(self, kept: Kept, allowed: Allowed) -> Turn:
+    def _turn(self, kept: Kept, allowed: Scope) -> Turn:
         """An earlier turn; of what those who read now may not read all, the question alone is taken along."""
         if self._may_all(kept.answer, allowed):
             return Turn(kept.asked, kept.answer["answer"], kept.answer["question"], kept.answer["abstained"])
         return Turn(kept.asked, "", "", True)
 
-    def _may_all(self, answer: Mapping[str, Any], allowed: Allowed) -> bool:
+    def _holds_personal(self, answer: Answer) -> bool:
+        """Whether an answer may hold personal data that is masked, or left out, for others."""
+        cited = {citation.document_id for citation in answer.citations}
+        findings = [*find_personal(answer.answer)]
+        with suppress(DocumentNotFound):
+            findings += [finding for document_id in cited for finding in self._bot.index.findings(document_id)]
+        return any(map(to_mask, findings))
+
+    def _may_all(self, answer: Mapping[str, Any], allowed: Scope) -> bool:
+        if answer.get("personal") and not allowed.sees_personal:
+            return False
         try:
             return all(allowed(self._bot.index.document(one["document_id"])) for one in answer["citations"])
         except DocumentNotFound:

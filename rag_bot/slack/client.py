@@ -125,10 +125,10 @@ class SlackClient:
         given = {name: value for name, value in data.items() if value is not None}
         return await self._ask(method, {"json": given}, once=once, hurry=hurry)
 
-    async def read(self, method: str, **data: Any) -> Mapping[str, Any]:
-        """What Slack answers to a method that reads: those take no JSON."""
+    async def read(self, method: str, *, hurry: bool = False, **data: Any) -> Mapping[str, Any]:
+        """What Slack answers to a method that reads: those take no JSON. `hurry` as in `call`."""
         pairs = {k: str(v).lower() if isinstance(v, bool) else v for k, v in data.items() if v is not None}
-        return await self._ask(method, {"http_verb": "GET", "params": pairs}, once=False, hurry=False)
+        return await self._ask(method, {"http_verb": "GET", "params": pairs}, once=False, hurry=hurry)
 
     async def pages(self, method: str, name: str, **data: Any) -> AsyncIterator[Any]:
         """Everything in the lists `name` of a method that answers in pages."""

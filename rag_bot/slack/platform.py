@@ -52,7 +52,7 @@ class SlackPlatform:
     async def opening(self, question: Question) -> str:
         thread: dict[str, Any] = {"channel": question.channel, "ts": question.thread_ts, "limit": 1}
         try:
-            found = (await self.slack.read("conversations.replies", **thread)).get("messages") or [{}]
+            found = (await self.slack.read("conversations.replies", hurry=True, **thread)).get("messages") or [{}]
         except (Refused, Limited, Unsure) as error:
             _log.debug("What a thread began with is not known: %s", error)
             return ""

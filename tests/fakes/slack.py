@@ -6,233 +6,97 @@ import asyncio
 import hashlib
 import hmac
 import json
-import random
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
 
 from tests.fakes import slack_blocks
+from tests.fakes.slack_api import WebApi
 from tests.fakes.slack_blocks import BadBlocks
+from tests.fakes.slack_world import (
+    APP,
+    APP_TOKEN,
+    BOT_TOKEN,
+    BOT_USER,
+    CONFIG_TOKEN,
+    EVENT_SCOPES,
+    HISTORY,
+    MESSAGE_CHARS,
+    OTHER_TEAM,
+    READ,
+    SCOPES,
+    SIGNING_SECRET,
+    TEAM,
+    Call,
+    Fault,
+    Faults,
+    Message,
+    Refused,
+    User,
+)
 
-BOT_TOKEN = "xoxb-fake-0123456789-abcdef"
-APP_TOKEN = "xapp-1-A0APP-fake-0123456789"
-CONFIG_TOKEN = "xoxe.xoxp-fake-0123456789"
-SIGNING_SECRET = "5f2b8c9d0e1f2a3b4c5d6e7f80912a3b"
-TEAM, OTHER_TEAM, APP, BOT_USER, BOT = "T0TEAM", "T0OTHER", "A0APP", "U0BOT", "B0BOT"
-
-SCOPES = {
-    "chat.postMessage": "chat:write",
-    "chat.update": "chat:write",
-    "chat.delete": "chat:write",
-    "chat.postEphemeral": "chat:write",
-    "chat.startStream": "chat:write",
-    "chat.appendStream": "chat:write",
-    "chat.stopStream": "chat:write",
-    "assistant.threads.setStatus": "chat:write",
-    "assistant.threads.setTitle": "assistant:write",
-    "assistant.threads.setSuggestedPrompts": "assistant:write",
-    "users.info": "users:read",
-    "users.list": "users:read",
-    "bots.info": "users:read",
-    "usergroups.users.list": "usergroups:read",
-    "files.info": "files:read",
-}
-EVENT_SCOPES = {"app_mention": "app_mentions:read", "reaction_added": "reactions:read", "reaction_removed": "reactions:read"}
-HISTORY = {"channel": "channels:history", "group": "groups:history", "im": "im:history", "mpim": "mpim:history"}
-READ = {"channel": "channels:read", "group": "groups:read", "im": "im:read", "mpim": "mpim:read"}
-MESSAGE_CHARS, UPDATE_CHARS, MARKDOWN_CHARS = 40_000, 4_000, 12_000
-TITLE_CHARS = 256  # of a task card
-
-
-@dataclass
-class User:
-    """A person (or another app) as users.info knows them."""
-
-    id: str
-    email: str = ""
-    admin: bool = False
-    guest: bool = False
-    bot: bool = False
-    deleted: bool = False
-    team: str = TEAM
-    tz: str = "Europe/Brussels"
-
-    def as_dict(self, *, emails: bool) -> dict[str, Any]:
-        profile = {"real_name": self.id.title(), "display_name": ""}
-        if emails and self.email and self.team == TEAM:
-            profile["email"] = self.email
-        return {
-            "id": self.id,
-            "team_id": self.team,
-            "name": self.id.lower(),
-            "deleted": self.deleted,
-            "is_admin": self.admin,
-            "is_owner": False,
-            "is_bot": self.bot,
-            "is_restricted": self.guest,
-            "is_ultra_restricted": False,
-            "is_stranger": self.team != TEAM,
-            "tz": self.tz,
-            "profile": profile,
-        }
+__all__ = [
+    "APP_TOKEN",
+    "BOT_TOKEN",
+    "BOT_USER",
+    "CONFIG_TOKEN",
+    "EVENT_SCOPES",
+    "HISTORY",
+    "OTHER_TEAM",
+    "READ",
+    "SCOPES",
+    "SIGNING_SECRET",
+    "TEAM",
+    "FakeSlack",
+    "Fault",
+    "Faults",
+    "Message",
+    "User",
+    "signed",
+]
 
 
-@dataclass
-class Channel:
-    """A conversation; `kind` as Slack's channel_type."""
-
-    id: str
-    members: set[str]
-    kind: Literal["channel", "group", "im", "mpim"] = "channel"
-    shared: bool = False
-    archived: bool = False
+NO_FAULTS = Faults()
 
 
-@dataclass
-class Message:
-    """A message as the channel shows it now. `texts` is what was streamed or set as Markdown, in order."""
-
-    channel: str
-    ts: str
-    user: str
-    text: str = ""
-    thread_ts: str = ""
-    texts: list[str] = field(default_factory=list)
-    blocks: list[dict[str, Any]] = field(default_factory=list)
-    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    state: Literal["plain", "streaming", "done", "dead"] = "plain"
-    ends: float = 0.0
-    metadata: dict[str, Any] | None = None
-    only_for: str = ""
-    updates: int = 0
-    files: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def shown(self) -> str:
-        """The Markdown that a reader sees as the body of the message."""
-        body = [block["text"] for block in self.blocks if block["type"] == "markdown"]
-        return "".join(self.texts) or "\n\n".join(body) or self.text
-
-    def find(self, kind: str) -> list[dict[str, Any]]:
-        """All blocks and elements of a type."""
-        found = [block for block in self.blocks if block["type"] == kind]
-        for block in self.blocks:
-            found += [one for one in block.get("elements", []) if one.get("type") == kind]
-        return found
-
-    @property
-    def small_print(self) -> str:
-        """The texts of all context and section blocks."""
-        lines = [one["text"] for block in self.blocks if block["type"] == "context" for one in block["elements"]]
-        return "\n".join([*lines, *(block["text"]["text"] for block in self.blocks if block["type"] == "section")])
-
-
-@dataclass(frozen=True)
-class Faults:
-    """Shares of API calls that fail: refused with 429, answered 500 (half of them after the deed was done), cut off (the
-    same), answered late; and of events that come twice, late, or over a socket that is then dropped."""
-
-    limited: float = 0.0
-    broken: float = 0.0
-    cut: float = 0.0
-    slow: float = 0.0
-    slow_seconds: float = 0.3
-    retry_after: int = 1
-    twice: float = 0.0
-    late: float = 0.0
-    late_seconds: float = 0.3
-    dropped: float = 0.0
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What becomes of one planned call. `done`: it takes effect all the same."""
-
-    kind: Literal["limited", "broken", "cut", "slow", "error"]
-    done: bool = False
-    seconds: float = 1.0
-    error: str = ""
-
-
-class Refused(Exception):
-    """An API call that Slack answers with ok: false."""
-
-    def __init__(self, error: str, detail: str = "", **more: Any) -> None:
-        super().__init__(error)
-        self.error, self.detail, self.more = error, detail, more
-
-
-@dataclass(frozen=True)
-class Call:
-    """One API call as it came."""
-
-    method: str
-    data: Mapping[str, Any]
-    at: float
-
-
-class FakeSlack:
+class FakeSlack(WebApi):
     """One workspace with one app installed. Runs in the event loop of the test while the `async with` block lasts.
 
     `stream_seconds` is how long a stream lives, `retries` the waits before each delivery of an event, `ack_seconds` how
     long an acknowledgement may take. `hook` is called before and after each call takes effect.
-    `refused` holds what was turned down as wrong (not what faults did), `violations`
-    what a well-behaved client does not do.
     """
 
     def __init__(
         self,
         *,
-        faults: Faults = Faults(),
+        faults: Faults = NO_FAULTS,
         seed: int = 0,
         stream_seconds: float = 300.0,
         ack_seconds: float = 3.0,
         retries: tuple[float, ...] = (0.0, 0.0, 60.0, 300.0),
         scopes: frozenset[str] | None = None,
     ) -> None:
-        self.faults, self.chance = faults, random.Random(seed)
-        self.stream_seconds, self.ack_seconds, self.retries = stream_seconds, ack_seconds, retries
-        every = {*SCOPES.values(), *EVENT_SCOPES.values(), *HISTORY.values(), *READ.values(), "users:read.email", "commands"}
-        self.scopes = frozenset(every if scopes is None else scopes)
-        self.users: dict[str, User] = {BOT_USER: User(BOT_USER, bot=True)}
-        self.channels: dict[str, Channel] = {}
-        self.groups: dict[str, list[str]] = {}
-        self.messages: dict[str, dict[str, Message]] = defaultdict(dict)
-        self.ephemeral: list[Message] = []
-        self.statuses: list[tuple[str, str, str]] = []
-        self.titles: dict[tuple[str, str], str] = {}
-        self.prompts: dict[str, list[dict[str, str]]] = {}
-        self.views: list[tuple[str, dict[str, Any]]] = []
-        self.homes: dict[str, dict[str, Any]] = {}
+        super().__init__(faults, seed, stream_seconds, scopes)
+        self.ack_seconds, self.retries = ack_seconds, retries
         self.responses: list[dict[str, Any]] = []
-        self.files: dict[str, tuple[str, bytes]] = {}
-        self.manifest: dict[str, Any] = {}
         self.calls: list[Call] = []
-        self.refused: list[tuple[str, str, str, Mapping[str, Any]]] = []
-        self.violations: list[str] = []
         self.lost: list[Mapping[str, Any]] = []
         self.plan: dict[str, deque[Fault]] = defaultdict(deque)
         self.rates: dict[str, tuple[int, float]] = {}
         self.http_target = ""
-        self.triggers_live_seconds, self.hooks_live_seconds = 3.0, 1800.0
         self.hook: Callable[[str, bool], None] = lambda method, done: None
-        self._sequence = 0
         self._closed_until: dict[str, tuple[float, float]] = {}
         self._recent: dict[str, deque[float]] = defaultdict(deque)
-        self._triggers: dict[str, float] = {}
-        self._hooks: dict[str, tuple[str, str, int, float, str]] = {}
         self._sockets: list[web.WebSocketResponse] = []
         self._acks: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._connected = asyncio.Event()
-        self.port = 0
 
     # --- the server
 
@@ -275,39 +139,10 @@ class FakeSlack:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def next_ts(self) -> str:
-        self._sequence += 1
-        return f"{int(time.time())}.{self._sequence:06d}"
-
     async def settle(self) -> None:
         """Wait until every event has been delivered or given up."""
         while pending := [task for task in self._tasks if not task.done()]:
             await asyncio.wait(pending)
-
-    # --- the world
-
-    def user(self, id: str, email: str = "", **more: Any) -> User:
-        self.users[id] = User(id, email or f"{id.lower()}@example.com", **more)
-        return self.users[id]
-
-    def channel(self, id: str, *members: str, **more: Any) -> Channel:
-        self.channels[id] = Channel(id, {*members, BOT_USER}, **more)
-        for member in members:
-            if member not in self.users:
-                self.user(member)
-        return self.channels[id]
-
-    def im(self, user: str) -> Channel:
-        return self.channels.get(f"D{user}") or self.channel(f"D{user}", user, kind="im")
-
-    def thread(self, channel: str, ts: str) -> list[Message]:
-        """A thread's messages, its first one included, in order."""
-        found = [m for m in self.messages[channel].values() if ts in (m.ts, m.thread_ts)]
-        return sorted(found, key=lambda message: message.ts)
-
-    def answers(self, channel: str, ts: str) -> list[Message]:
-        """What the bot said in a thread."""
-        return [message for message in self.thread(channel, ts) if message.user == BOT_USER]
 
     # --- what people do
 
@@ -641,289 +476,6 @@ class FakeSlack:
         if needed and needed not in self.scopes:
             raise Refused("missing_scope", needed, needed=needed, provided=",".join(sorted(self.scopes)))
 
-    # methods
-
-    def _auth_test(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "url": "https://team.slack.com/",
-            "team": "Team",
-            "team_id": TEAM,
-            "user": "bot",
-            "user_id": BOT_USER,
-            "bot_id": BOT,
-        }
-
-    def _apps_connections_open(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"url": f"ws://127.0.0.1:{self.port}/link?ticket=good"}
-
-    def _apps_manifest_export(self, data: dict[str, Any]) -> dict[str, Any]:
-        if data["app_id"] != APP:
-            raise Refused("invalid_app_id")
-        return {"manifest": self.manifest}
-
-    def _bots_info(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"bot": {"id": BOT, "app_id": APP, "user_id": BOT_USER, "name": "bot"}}
-
-    def _users_info(self, data: dict[str, Any]) -> dict[str, Any]:
-        if data["user"] not in self.users:
-            raise Refused("user_not_found")
-        return {"user": self.users[data["user"]].as_dict(emails="users:read.email" in self.scopes)}
-
-    def _users_list(self, data: dict[str, Any]) -> dict[str, Any]:
-        emails = "users:read.email" in self.scopes
-        found = [user.as_dict(emails=emails) for user in self.users.values() if user.team == TEAM]
-        return self._page("members", found, data)
-
-    def _page(self, name: str, found: list[Any], data: Mapping[str, Any]) -> dict[str, Any]:
-        size, start = min(int(data.get("limit") or 100), 1000), int(data.get("cursor") or 0)
-        following = str(start + size) if start + size < len(found) else ""
-        return {name: found[start : start + size], "response_metadata": {"next_cursor": following}}
-
-    def _usergroups_users_list(self, data: dict[str, Any]) -> dict[str, Any]:
-        if data["usergroup"] not in self.groups:
-            raise Refused("no_such_subteam")
-        return {"users": self.groups[data["usergroup"]]}
-
-    def _conversations_info(self, data: dict[str, Any]) -> dict[str, Any]:
-        place = self._place(data, member=False)
-        shown = {"id": place.id, "is_im": place.kind == "im", "is_mpim": place.kind == "mpim", "is_archived": place.archived}
-        shown |= {
-            "is_private": place.kind != "channel",
-            "is_ext_shared": place.shared,
-            "is_shared": place.shared,
-            "name": place.id.lower(),
-        }
-        return {"channel": shown}
-
-    def _conversations_members(self, data: dict[str, Any]) -> dict[str, Any]:
-        return self._page("members", sorted(self._place(data).members), data)
-
-    def _conversations_replies(self, data: dict[str, Any]) -> dict[str, Any]:
-        self._place(data)
-        thread = self.thread(data["channel"], data["ts"])
-        if not thread:
-            raise Refused("thread_not_found")
-        return self._listed(thread, data)
-
-    def _conversations_history(self, data: dict[str, Any]) -> dict[str, Any]:
-        self._place(data)
-        found = [message for message in self.messages[data["channel"]].values() if not message.thread_ts]
-        return self._listed(sorted(found, key=lambda message: message.ts, reverse=True), data)
-
-    def _listed(self, messages: list[Message], data: dict[str, Any]) -> dict[str, Any]:
-        oldest = data.get("oldest", "0")
-        shown = []
-        for message in messages:
-            if message.ts <= oldest and message.ts != data.get("ts"):
-                continue
-            one: dict[str, Any] = {"type": "message", "user": message.user, "ts": message.ts, "text": message.text}
-            one |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
-            one |= {"bot_id": BOT} if message.user == BOT_USER else {}
-            if message.metadata and data.get("include_all_metadata") in (True, "true", "1", 1):
-                one["metadata"] = message.metadata
-            shown.append(one)
-        answer = self._page("messages", shown, data)
-        return {**answer, "has_more": bool(answer["response_metadata"]["next_cursor"])}
-
-    def _chat_postMessage(self, data: dict[str, Any]) -> dict[str, Any]:
-        if data["channel"] in self.users:  # a person's id is the direct message with the app
-            data = {**data, "channel": self.im(data["channel"]).id}
-        place = self._place(data)
-        message = Message(place.id, self.next_ts(), BOT_USER)
-        self._thread_of(message, data)
-        self._body(message, data, MESSAGE_CHARS)
-        self.messages[place.id][message.ts] = message
-        self._said(message)
-        return {"channel": place.id, "ts": message.ts}
-
-    def _chat_update(self, data: dict[str, Any]) -> dict[str, Any]:
-        message = self._own(data)
-        self._expire(message)
-        if message.state == "streaming":
-            raise Refused("streaming_state_conflict")
-        self._body(message, data, UPDATE_CHARS)
-        message.updates += 1
-        return {"channel": message.channel, "ts": message.ts}
-
-    def _chat_delete(self, data: dict[str, Any]) -> dict[str, Any]:
-        message = self._own(data)
-        del self.messages[message.channel][message.ts]
-        return {"channel": message.channel, "ts": message.ts}
-
-    def _chat_postEphemeral(self, data: dict[str, Any]) -> dict[str, Any]:
-        place = self._place(data)
-        if data["user"] not in place.members:
-            raise Refused("user_not_in_channel")
-        message = Message(place.id, self.next_ts(), BOT_USER, only_for=data["user"])
-        self._thread_of(message, data)
-        self._body(message, data, MESSAGE_CHARS)
-        self.ephemeral.append(message)
-        return {"message_ts": message.ts}
-
-    def _chat_startStream(self, data: dict[str, Any]) -> dict[str, Any]:
-        place = self._place(data)
-        if place.kind != "im":
-            for name, known in (("recipient_user_id", self.users), ("recipient_team_id", {TEAM, OTHER_TEAM})):
-                if data.get(name) not in known:
-                    raise Refused(f"missing_{name}")
-        if data.get("task_display_mode", "timeline") not in ("timeline", "plan"):
-            raise Refused("invalid_arguments", "task_display_mode")
-        message = Message(place.id, self.next_ts(), BOT_USER, state="streaming", ends=time.monotonic() + self.stream_seconds)
-        if not data.get("thread_ts"):
-            raise Refused("invalid_thread_ts")
-        self._thread_of(message, data)
-        self._chunks(message, data)
-        self.messages[place.id][message.ts] = message
-        return {"channel": place.id, "ts": message.ts}
-
-    def _chat_appendStream(self, data: dict[str, Any]) -> dict[str, Any]:
-        message = self._streaming(data)
-        if not data.get("markdown_text") and not data.get("chunks"):
-            raise Refused("no_text")
-        self._chunks(message, data)
-        return {"channel": message.channel, "ts": message.ts}
-
-    def _chat_stopStream(self, data: dict[str, Any]) -> dict[str, Any]:
-        message = self._streaming(data)
-        slack_blocks.check(data.get("blocks", []))
-        self._metadata(message, data)
-        self._chunks(message, data)
-        message.blocks, message.state = list(data.get("blocks", [])), "done"
-        self._said(message)
-        return {"channel": message.channel, "ts": message.ts}
-
-    def _assistant_threads_setStatus(self, data: dict[str, Any]) -> dict[str, Any]:
-        place = self._place({"channel": data["channel_id"]})
-        self.statuses.append((place.id, data["thread_ts"], data["status"]))
-        return {}
-
-    def _assistant_threads_setTitle(self, data: dict[str, Any]) -> dict[str, Any]:
-        place = self._place({"channel": data["channel_id"]})
-        if place.kind != "im":
-            raise Refused("channel_type_not_supported")
-        self.titles[place.id, data["thread_ts"]] = data["title"]
-        return {}
-
-    def _assistant_threads_setSuggestedPrompts(self, data: dict[str, Any]) -> dict[str, Any]:
-        place = self._place({"channel": data["channel_id"]})
-        prompts = data["prompts"]
-        if not 1 <= len(prompts) <= 4 or any(set(one) != {"title", "message"} or not all(one.values()) for one in prompts):
-            raise Refused("invalid_arguments", "prompts: 1 to 4, each with title and message")
-        self.prompts[place.id] = prompts
-        return {}
-
-    def _views_open(self, data: dict[str, Any]) -> dict[str, Any]:
-        ends = self._triggers.pop(data["trigger_id"], None)
-        if ends is None or ends < time.monotonic():
-            raise Refused("expired_trigger_id")
-        if data["view"].get("type") != "modal":
-            raise Refused("invalid_arguments", "no modal")
-        slack_blocks.view(data["view"])
-        # The trigger does not say whose it is; the tests open one modal at a time.
-        self.views.append((self._last_actor(), data["view"]))
-        return {"view": {"id": "V1"}}
-
-    def _last_actor(self) -> str:
-        return next(reversed(self._hooks.values()))[1] if self._hooks else ""
-
-    def _views_publish(self, data: dict[str, Any]) -> dict[str, Any]:
-        if data["user_id"] not in self.users:
-            raise Refused("user_not_found")
-        if data["view"].get("type") != "home":
-            raise Refused("invalid_arguments", "no home tab")
-        slack_blocks.view(data["view"])
-        self.homes[data["user_id"]] = data["view"]
-        return {"view": {"id": "V1"}}
-
-    # what the methods share
-
-    def _place(self, data: Mapping[str, Any], *, member: bool = True) -> Channel:
-        place = self.channels.get(data["channel"])
-        if place is None:
-            raise Refused("channel_not_found")
-        if place.archived:
-            raise Refused("is_archived")
-        if member and BOT_USER not in place.members:
-            raise Refused("not_in_channel" if place.kind == "channel" else "channel_not_found")
-        return place
-
-    def _own(self, data: Mapping[str, Any]) -> Message:
-        self._place(data)
-        message = self.messages[data["channel"]].get(data["ts"])
-        if message is None:
-            raise Refused("message_not_found")
-        if message.user != BOT_USER:
-            raise Refused("cant_update_message")
-        return message
-
-    def _expire(self, message: Message) -> None:
-        if message.state == "streaming" and message.ends < time.monotonic():
-            message.state = "dead"
-
-    def _streaming(self, data: Mapping[str, Any]) -> Message:
-        message = self._own(data)
-        self._expire(message)
-        if message.state != "streaming":
-            raise Refused("message_not_in_streaming_state")
-        return message
-
-    def _thread_of(self, message: Message, data: Mapping[str, Any]) -> None:
-        thread_ts = data.get("thread_ts", "")
-        if thread_ts and thread_ts not in self.messages[message.channel]:
-            raise Refused("thread_not_found")
-        message.thread_ts = thread_ts
-
-    def _body(self, message: Message, data: Mapping[str, Any], most: int) -> None:
-        text, markdown, blocks = data.get("text", ""), data.get("markdown_text", ""), data.get("blocks", [])
-        if markdown and (text or blocks):
-            raise Refused("markdown_text_conflict")
-        if not (text or markdown or blocks):
-            raise Refused("no_text")
-        if len(text) > most or len(markdown) > MARKDOWN_CHARS:
-            raise Refused("msg_too_long", f"{len(text)} and {len(markdown)} characters")
-        slack_blocks.check(blocks)
-        slack_blocks.mrkdwn(text, "text")
-        self._metadata(message, data)
-        message.text, message.texts, message.blocks = text, [markdown] if markdown else [], list(blocks)
-
-    def _chunks(self, message: Message, data: Mapping[str, Any]) -> None:
-        chunks = list(data.get("chunks", []))
-        if data.get("markdown_text"):
-            chunks.insert(0, {"type": "markdown_text", "text": data["markdown_text"]})
-        for chunk in chunks:
-            _check_chunk(chunk)
-        for chunk in chunks:
-            if chunk["type"] == "markdown_text":
-                message.texts.append(chunk["text"])
-            else:
-                message.tasks[chunk["id"]] = message.tasks.get(chunk["id"], {}) | chunk
-
-    def _metadata(self, message: Message, data: Mapping[str, Any]) -> None:
-        metadata = data.get("metadata")
-        if metadata is None:
-            return
-        if not isinstance(metadata, dict) or set(metadata) != {"event_type", "event_payload"}:
-            raise Refused("invalid_metadata_format")
-        if not isinstance(metadata["event_payload"], dict):
-            raise Refused("invalid_metadata_schema")
-        message.metadata = metadata
-
-    def _said(self, message: Message) -> None:
-        """The app hears of its own messages, too."""
-        place = self.channels[message.channel]
-        if HISTORY[place.kind] in self.scopes:
-            event: dict[str, Any] = {"type": "message", "channel": place.id, "channel_type": place.kind, "user": BOT_USER}
-            event |= {
-                "bot_id": BOT,
-                "app_id": APP,
-                "text": message.text,
-                "ts": message.ts,
-                "event_ts": message.ts,
-                "team": TEAM,
-            }
-            event |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
-            self.send_event(event)
-
     # --- response URLs and files
 
     async def _respond(self, request: web.Request) -> web.Response:
@@ -970,25 +522,6 @@ class FakeSlack:
             return web.Response(text="<html>Sign in</html>", content_type="text/html")  # as Slack does, with 200
         _, data = self.files[request.match_info["id"]]
         return web.Response(body=data, content_type="application/octet-stream")
-
-
-def _check_chunk(chunk: Mapping[str, Any]) -> None:
-    if chunk.get("type") == "markdown_text":
-        text = chunk.get("text")
-        if not isinstance(text, str) or not text:
-            raise Refused("invalid_chunks", "markdown_text without text")
-        if len(text) > MARKDOWN_CHARS:
-            raise Refused("msg_too_long", f"{len(text)} characters in one chunk")
-        if any(mark in text for mark in ("<!channel", "<!here", "<!everyone")):
-            raise Refused("invalid_chunks", "alerts everybody")
-    elif chunk.get("type") == "task_update":
-        known = {"type", "id", "title", "status", "details", "output", "sources"}
-        if not {"id", "title", "status"} <= chunk.keys() <= known or not 1 <= len(chunk["title"]) <= TITLE_CHARS:
-            raise Refused("invalid_chunks", str(sorted(chunk)))
-        if chunk["status"] not in ("pending", "in_progress", "complete", "error"):
-            raise Refused("invalid_chunks", str(chunk["status"]))
-    else:
-        raise Refused("invalid_chunks", str(chunk.get("type")))
 
 
 def signed(body: str, *, secret: str = SIGNING_SECRET, at: float | None = None) -> dict[str, str]:

@@ -48,7 +48,10 @@ def fill(folder: Path, documents: Mapping[str, str] = DOCUMENTS) -> Settings:
 def parts_of(settings: Settings, **changed: Any) -> Parts:
     """The real steps, judging by words; `changed` puts others in their place."""
     parts = open_parts(settings)
-    return replace(parts, **{"confidence": Confidence(BY_WORDS, 0.5), **changed})
+    changed = {"confidence": Confidence(BY_WORDS, 0.5), **changed}
+    if parts.unmasked:
+        changed = {"unmasked": replace(parts.unmasked, **changed), **changed}
+    return replace(parts, **changed)
 
 
 @asynccontextmanager

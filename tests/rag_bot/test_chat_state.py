@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -133,7 +134,7 @@ def test_old_events_are_forgotten(state: ChatState, clock: Clock) -> None:
 
 
 def test_answers_turns_and_feedback(state: ChatState) -> None:
-    place = {"thread": "t", "channel": "c", "asker": "ann"}
+    place: dict[str, Any] = {"thread": "t", "channel": "c", "asker": "ann"}
     for position in ("1", "2", "3"):
         state.keep(answer(f"a{position}"), f"question {position}\x00", position=position, **place)
     state.keep(answer("a3b"), "question 3", position="3", **place)  # made again after a kill
@@ -156,7 +157,7 @@ def test_answers_turns_and_feedback(state: ChatState) -> None:
 def test_what_was_asked_on_a_platform_is_part_of_all_that_was_asked(state: ChatState, state_url: str) -> None:
     memory = Memory(state_url)
     memory.save("On the page?", answer("a1"))
-    place = {"thread": "t", "channel": "c", "asker": "ann"}
+    place: dict[str, Any] = {"thread": "t", "channel": "c", "asker": "ann"}
     state.keep(answer("a2"), "In a channel?", position="1", **place)
     state.keep(answer("a3"), "And so?", position="2", **place)
     for person, thumb in (("ann", -1), ("bob", -1), ("eve", 1)):

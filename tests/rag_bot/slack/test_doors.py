@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -306,6 +307,12 @@ async def test_settings_are_kept_to(home: Settings, slack: FakeSlack) -> None:
         closed = {"days": [0, 1, 2, 3, 4, 5, 6], "start": "00:00", "end": "00:00", "zone": "UTC"}
         assert len(await said(ASKED, hours=closed)) == 1  # an end that is not after the start lies on the next day
         assert await said(ASKED, hours={**closed, "days": [], "start": "x"}) != []  # nonsense is no hours
+        another_day = [(datetime.now(UTC).weekday() + 3) % 7]
+        assert await said(ASKED, hours={"days": another_day, "start": "09:00", "end": "17:00", "zone": "UTC"}) == []
+        assert "I answer here on" in slack.ephemeral[0].text and slack.ephemeral[0].only_for == "UANN"
+        await slack.command("UANN", "C1", LEAVE)
+        await here.idle()
+        assert "I answer here on" in slack.ephemeral[1].text
         [answer] = await said(ASKED, follow=False)
         slack.post("C1", "UANN", "And for contractors?", answer.thread_ts)
         await here.idle()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from rag_bot.settings import Settings
 from tests.fakes.slack import FakeSlack
 from tests.rag_bot.slack.support import ASKED, in_slack, until
@@ -14,14 +16,15 @@ THREADS = 200
 TIERS = {"chat.startStream": (20, 6.0), "chat.stopStream": (20, 6.0), "chat.appendStream": (100, 6.0)}
 
 
-async def test_two_hundred_threads_at_once(home: Settings) -> None:
-    async with FakeSlack(ack_seconds=10.0) as slack:
+@pytest.mark.parametrize("rails", ["off", "on"])
+async def test_two_hundred_threads_at_once(home: Settings, rails: str) -> None:
+    async with FakeSlack() as slack:
         slack.rates = dict(TIERS)
         for number in range(10):
             slack.channel(f"C{number}", "UANN")
             slack.user(f"U{number}")
             slack.im(f"U{number}")
-        async with in_slack(home, slack) as here:
+        async with in_slack(home, slack, rails=rails) as here:
             began = time.monotonic()
             asked = [
                 (f"DU{n % 10}", slack.post(f"DU{n % 10}", f"U{n % 10}", LEAVE))
@@ -40,4 +43,6 @@ async def test_two_hundred_threads_at_once(home: Settings) -> None:
         assert slack.lost == [] and slack.violations == []
         assert [one for one in slack.refused if one[1] != "message_not_in_streaming_state"] == []
         streamed = sum(each[0].state == "done" for each in answers)
-        print(f"{THREADS} threads: acknowledged in {taken:.1f} s, answered in {seconds:.1f} s, {streamed} of them streamed")
+        print(
+            f"{THREADS} threads, rails {rails}: acknowledged in {taken:.1f} s, answered in {seconds:.1f} s, {streamed} streamed"
+        )

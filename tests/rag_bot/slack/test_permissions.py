@@ -9,8 +9,9 @@ import pytest
 
 from rag_bot.settings import Settings
 from tests.fakes.slack import OTHER_TEAM, FakeSlack, Fault, User
+from tests.rag_bot.rails.test_rails_in_the_bot import CONTACTS
 from tests.rag_bot.slack.support import ASKED, AT, InSlack, in_slack, readers_file
-from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE
+from tests.rag_bot.support import LEAVE, LEAVE_SENTENCE, fill
 
 RULES = '[people]\n"uann@example.com" = ["hr"]\n"UBOB" = ["hr"]\n[documents]\n"upload:leave.md" = ["hr"]\n'
 
@@ -126,6 +127,30 @@ async def test_a_channels_collection_narrows_what_it_is_answered(home: Settings,
     async with in_slack(home.model_copy(update={"readers": rules}), slack) as here:
         here.state.configure("slack/T0TEAM/C1", {"collection": "illness"}, "x")
         assert "26 days" not in await asked(here, "C1")
+
+
+async def test_personal_data_is_for_those_alone_who_may_see_it(tmp_path: Path, slack: FakeSlack) -> None:
+    rules = readers_file(tmp_path, '[people]\n"uann@example.com" = ["hr"]\n[personal]\ngroups = ["hr"]\n')
+    settings = fill(tmp_path / "home", {"contacts.md": CONTACTS}).model_copy(update={"readers": rules})
+    question, secret = "Who leads the works council and how is Ada Lovelace reached?", "ada.lovelace@example.org"
+    async with in_slack(settings, slack, rails="on", rails_personal="mask") as here:
+
+        async def said(channel: str) -> str:
+            ts = slack.post(channel, "UANN", question if channel.startswith("D") else f"{AT} {question}")
+            await here.idle()
+            [answer] = slack.answers(channel, ts)
+            return answer.shown + answer.small_print
+
+        assert secret in await said("DUANN")
+        masked = await said("G1")  # with Bob, who is in no group
+        assert "works council" in masked and secret not in masked
+        await slack.command("UANN", "G1", question)
+        await here.idle()
+        assert secret in slack.ephemeral[0].shown
+        await slack.press("UANN", slack.ephemeral[0], "share")
+        await here.idle()
+        assert "Not everybody in this channel" in slack.ephemeral[1].text
+    assert secret not in str(slack.messages["G1"])
 
 
 async def test_whatever_the_rules_and_the_members_no_reply_tells_too_much(
