@@ -16,7 +16,7 @@ from benchmarks.registry import Options
 from benchmarks.results import Asked, Result, Table, has_amx
 from ingest.embedder import SentenceTransformerEmbedder, Vectors, load_embedder
 
-_ABSTRACTS = 600  # with XQuAD's 240 paragraphs some 1,700 chunks: minutes on two slow cores
+_ABSTRACTS = 250  # with XQuAD's 240 paragraphs some 900 chunks: minutes on two slow cores
 _PART = 4  # the peak memory of so small a part of the files is looked at, too
 _BUDGETS = (1024, 2048, 4096, 8192, 16_384)
 

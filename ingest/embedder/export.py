@@ -158,11 +158,11 @@ def _write_graph(model: SentenceTransformerEmbedder, path: Path) -> None:
 def _cosine(model: SentenceTransformerEmbedder, embedder: ExportedEmbedder) -> float:
     """The smallest cosine between the two over all probes: as questions, as passages, and their sentences."""
     spans = [[(0, max(1, len(text) // 2)), (len(text) // 2, len(text))] for text in PROBES]
-    pairs = []
-    for one in (model, embedder):
-        passages = one.embed_passages(PROBES, spans)
-        pairs.append([one.embed_queries(PROBES), passages.passages, *passages.sentences])
-    return min_cosine(pairs[0], pairs[1])
+    made = embedder.embed_passages(PROBES, spans)
+    return min_cosine(
+        [*model.encoded(PROBES), *model.embed_passages(PROBES, spans).sentences],
+        [embedder.embed_queries(PROBES), made.passages, *made.sentences],
+    )
 
 
 def _seconds(embed: Callable[[Sequence[str]], Vectors], texts: Sequence[str], times: int = 7) -> float:
