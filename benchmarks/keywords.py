@@ -68,7 +68,8 @@ def run(options: Options) -> dict[str, Any]:
 
 def _quality(options: Options, share: float) -> dict[str, Any]:
     """What keyword search finds in real texts with as little room a chunk as in a million chunks, and with still less."""
-    shares, scores = [share, share / 3, share / 10], {}
+    shares = [share, share / 3, share / 10]
+    scores: dict[str, list[Any]] = {}
     for name, load, measure in (("xquad", data.xquad, "R@1"), ("scifact", data.scifact, "nDCG@10")):
         passages, questions = load()
         if options.quick:
@@ -137,7 +138,8 @@ def _texts(chunks: int) -> Iterator[tuple[int, str]]:
 def _drawn(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Ranks of words, where the word of rank r comes up with a weight of 1 / (r + 2.7), as in English (Mandelbrot)."""
     weights = np.cumsum(1 / (np.arange(_VOCABULARY) + 2.7))
-    return np.searchsorted(weights, random.random(shape) * weights[-1])
+    ranks: np.ndarray[Any, np.dtype[np.int64]] = np.searchsorted(weights, random.random(shape) * weights[-1])
+    return ranks
 
 
 def _questions(options: Options) -> dict[str, list[str]]:
