@@ -30,6 +30,7 @@ ENV PATH=/opt/rag-bot/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
     RAG_BOT_INDEX=/index \
+    RAG_BOT_EXPORTS=/index/exports \
     RAG_BOT_HOST=0.0.0.0 \
     RAG_BOT_PORT=8000
 WORKDIR /app

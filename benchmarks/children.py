@@ -68,6 +68,24 @@ def encode(texts: str, vectors: str) -> dict[str, float]:
     return {"seconds": seconds, "chunks": len(todo)}
 
 
+def encode_fast(texts: str, vectors: str) -> dict[str, float]:
+    """The same texts by the fastest encoder that we have: all at once, sorted, in batches by tokens, nothing else done."""
+    import numpy as np
+
+    from ingest.embedder import load_embedder
+    from ingest.settings import IngestSettings
+
+    settings = IngestSettings()
+    todo = json.loads(Path(texts).read_text(encoding="utf-8"))
+    embedder = load_embedder(settings.embedder, settings.precision)
+    embedder.embed_documents(["warm"])
+    began = time.perf_counter()
+    made = embedder.embed_documents(todo)
+    seconds = time.perf_counter() - began
+    np.save(vectors, made)
+    return {"seconds": seconds, "chunks": len(todo)}
+
+
 def ingest(folder: str, index: str) -> dict[str, float]:
     """Our way from nothing, as `ingest add` does it: all defaults."""
     from ingest.build import open_pipeline
@@ -97,6 +115,7 @@ WORK: Mapping[str, Callable[[str, str], dict[str, float]]] = {
     "pipeline": pipeline,
     "memory": memory,
     "encode": encode,
+    "encode_fast": encode_fast,
     "ingest": ingest,
     "langchain": langchain,
 }

@@ -45,6 +45,7 @@ BENCHMARKS = {
     "langchain_way": Benchmark(
         "Files to a saved, searched store: ours and LangChain's tutorial", "benchmarks.langchain_way:run"
     ),
+    "start": Benchmark("A cold `ask`, `serve` until it is ready, and a warm question's vector", "benchmarks.start:run"),
     "latency": Benchmark("A warm question to its first sentence, beside LangChain's retriever", "benchmarks.latency:run"),
     "retrieval": Benchmark("What dense, keyword and fused search find", "benchmarks.retrieval:run"),
     "followups": Benchmark("What follow-ups find, rewritten by us, by a person, or not", "benchmarks.followups:run"),
@@ -68,6 +69,7 @@ BENCHMARKS = {
     "parsers": Benchmark(
         "What libraries find in real files: words, order, tables; speed and failures", "benchmarks.parsers:run"
     ),
+    "keywords": Benchmark("Keyword search over a million chunks, whatever the words", "benchmarks.keywords:run", False),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False

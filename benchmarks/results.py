@@ -25,6 +25,7 @@ PACKAGES = (
     "markdown-it-py",
     "nemoguardrails",
     "numpy",
+    "onnxruntime",
     "phonenumbers",
     "presidio-analyzer",
     "publicsuffixlist",

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from ingest.derived import Derived, Only
-from ingest.embedder import Embedded, Embedder, Vectors, load_embedder
+from ingest.embedder import Embedded, Embedder, Vectors, light_embedder, writers_embedder
 from ingest.errors import EmbedderMismatch, IndexDamaged, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
 from ingest.fuse import Looked, Ranking, fuse, weigh
 from ingest.inspect import Finding
@@ -67,12 +67,19 @@ class Index:
     """
 
     def __init__(
-        self, path: Path, store: Store, derived: Derived, *, embedder: Embedder | None, precision: str, lock: WriteLock | None
+        self,
+        path: Path,
+        store: Store,
+        derived: Derived,
+        *,
+        embedder: Embedder | None,
+        settings: IngestSettings,
+        lock: WriteLock | None,
     ) -> None:
         self.path = path
         self.notes: list[str] = list(derived.notes)
         self._store, self._derived, self._lock = store, derived, lock
-        self._embedder, self._precision = embedder, precision
+        self._embedder, self._settings = embedder, settings
         self._loading, self._refreshing, self._choosing = threading.Lock(), threading.Lock(), threading.Lock()
         self._owners: tuple[int, Ids, list[str]] = (-1, np.zeros(0, np.int64), [])
         self._chosen: dict[Allowed, Only | None] = {}
@@ -108,7 +115,7 @@ class Index:
             embedder = _matching_embedder(store, settings, embedder)
             dimension = int(store.meta("dimension") or 0)
             derived = Derived(path, store, dimension, writable=write and repair)
-            index = cls(path, store, derived, embedder=embedder, precision=settings.precision, lock=lock)
+            index = cls(path, store, derived, embedder=embedder, settings=settings, lock=lock)
             if repair and derived.notes:
                 index._repair(settings)
             elif lock and not derived.manifest.generation and not store.counts()[2]:
@@ -152,7 +159,7 @@ class Index:
         with self._loading:
             if self._embedder is None:
                 name = self.embedder_name
-                loaded = load_embedder(name, self._precision)
+                loaded = _load_embedder(name, self._settings, write=self._lock is not None)
                 expected = self._store.meta("fingerprint")
                 if loaded.fingerprint != expected:
                     raise EmbedderMismatch(
@@ -545,13 +552,18 @@ class Index:
         return self._store
 
 
+def _load_embedder(name: str, settings: IngestSettings, *, write: bool) -> Embedder:
+    load = writers_embedder if write else light_embedder
+    return load(name, settings.precision, settings.exports)
+
+
 def _matching_embedder(store: Store, settings: IngestSettings, embedder: Embedder | None) -> Embedder | None:
     """Check the embedder asked for against the one the index was made with; give a new index its own."""
     made_with = store.meta("embedder")
     if made_with is None:
         if not store.writable:
             raise IndexMissing(f"The index {store.path.parent} is empty.", "Fill it with: ingest add PATH")
-        embedder = embedder or load_embedder(settings.embedder, settings.precision)
+        embedder = embedder or _load_embedder(settings.embedder, settings, write=True)
         store.set_meta(
             embedder=embedder.name,
             fingerprint=embedder.fingerprint,

@@ -20,6 +20,9 @@ _TOKENIZER = "words"
 _MAX_TERMS = 128
 # What a word of earlier turns counts beside one of the question (benchmarks/results/followups.json).
 _EARLIER = 0.15
+# Time grows with the texts that hold a question's words. In a large index the words that most of them hold, which tell the
+# least, are left out as soon as the rarer ones occur so often together (benchmarks/results/keywords.json).
+_MOST_OCCURRENCES = 3_000_000
 _HEAP = 64_000_000  # bytes the writer may hold before it flushes a segment
 
 
@@ -75,6 +78,7 @@ class KeywordIndex:
         self._index.config_reader("manual")
         self._index.reload()
         self._searcher = self._index.searcher()
+        self.most_occurrences = _MOST_OCCURRENCES
 
     def __len__(self) -> int:
         return self._searcher.num_docs
@@ -108,12 +112,13 @@ class KeywordIndex:
         """The terms to search for and what each counts: those of the query 1, those that only `earlier` has less.
 
         Function words are left out, unless there is nothing else: BM25 still gives them something, and they stand everywhere.
+        So are the commonest words where all together occur in too many texts.
         """
         terms = list(dict.fromkeys(self.terms(query)))
         content = [term for term in terms if term not in self._stopterms] or terms
         before = [term for term in dict.fromkeys(self.terms(earlier)) if term not in self._stopterms and term not in content]
         weights = dict.fromkeys(content, 1.0) | dict.fromkeys(before, _EARLIER)
-        return dict(list(weights.items())[:_MAX_TERMS])
+        return self._affordable(dict(list(weights.items())[:_MAX_TERMS]))
 
     def search(
         self,
@@ -127,11 +132,12 @@ class KeywordIndex:
     ) -> list[tuple[int, float]]:
         """The `k` best as (id, BM25 score), best first, passing over `without`. A query without words finds nothing.
 
-        `idf`, of each term, takes the place of this index's own, so that its scores compare with those of a larger one.
+        `idf`, of each term, takes the place of this index's own, so that its scores compare with those of a larger one; terms
+        that it lacks are not searched for.
         `earlier` is what was asked before: its words count a little. `only` are the ids among which the `k` best are looked
         for; None: all.
         """
-        weights = self.weights(query, earlier)
+        weights = {term: weight for term, weight in self.weights(query, earlier).items() if idf is None or term in idf}
         wanted = min(len(self), k + len(without))
         if not weights or not wanted:
             return []
@@ -147,6 +153,16 @@ class KeywordIndex:
             if only is None or len(best) == k or len(found) < wanted or wanted == len(self):
                 return best
             wanted = min(len(self), 4 * wanted)
+
+    def _affordable(self, weights: dict[str, float]) -> dict[str, float]:
+        """The rarest of the terms, as many as may be looked up together, and at least one that occurs."""
+        left, kept = self.most_occurrences, set()
+        for count, term in sorted((self.document_frequency(term), term) for term in weights):
+            if count > left and left < self.most_occurrences:
+                break
+            left -= count
+            kept.add(term)
+        return {term: weight for term, weight in weights.items() if term in kept}
 
     @cached_property
     def _stopterms(self) -> frozenset[str]:

@@ -136,7 +136,7 @@ def _faiss(settings: Settings) -> Iterator[Check]:
 
 def _embedder(settings: Settings) -> Iterator[Check]:
     """The embedder of the index, where there is one; else the one that a new index would get."""
-    from ingest.embedder import load_embedder
+    from ingest.embedder import light_embedder
     from ingest.index import Index
 
     name = settings.embedder
@@ -145,7 +145,7 @@ def _embedder(settings: Settings) -> Iterator[Check]:
     os.environ["HF_HUB_OFFLINE"] = "1"  # the question is whether it loads without the network
     begun = time.perf_counter()
     try:
-        embedder = load_embedder(name, settings.precision)
+        embedder = light_embedder(name, settings.precision, settings.exports)
         embedder.embed_queries(["Is all well?"])
     except IngestError as error:
         yield Check("embedder", "missing", str(error), error.hint)

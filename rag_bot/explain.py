@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ingest.build import make_inspector
-from ingest.embedder import load_embedder
+from ingest.embedder import light_embedder
 from ingest.inspect import Finding
 from ingest.inspect.hidden import SURE
 from ingest.parsers import parse
@@ -58,7 +58,7 @@ class Explainer:
 
     def __init__(self, settings: Settings) -> None:
         llms = load_llms(settings.rails_llm or settings.llm, settings) if settings.rails_self_check else ()
-        self._embedder = load_embedder(settings.embedder, settings.precision)
+        self._embedder = light_embedder(settings.embedder, settings.precision, settings.exports)
         self._rails = make_rails(settings, llms, self._embedder.fingerprint)
         self._inspect = make_inspector(settings)
 

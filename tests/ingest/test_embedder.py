@@ -1,15 +1,39 @@
-"""Both embedders that come with the package keep the embedder's promises."""
+"""The embedders that come with the package keep the embedder's promises, and an export those of its model."""
 
 from __future__ import annotations
 
+import json
+import logging
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ingest.embedder import Embedder, HashEmbedder, embed_in_steps, load_embedder
+from ingest.embedder import (
+    Embedded,
+    Embedder,
+    HashEmbedder,
+    SentenceTransformerEmbedder,
+    Vectors,
+    embed_in_steps,
+    light_embedder,
+    load_embedder,
+    writers_embedder,
+)
+from ingest.embedder import export as exporter
+from ingest.embedder.exported import GRAPH, META, ExportedEmbedder, export_of, load_exported
+from ingest.embedder.growing import GrowingEmbedder
 from ingest.errors import SourceError
-from tests.contracts.embedder import PASSAGES, SPANS, EmbedderContract
+from ingest.settings import IngestSettings
+from ingest.types import Span
+from tests.contracts.embedder import ODD, PASSAGES, SPANS, EmbedderContract
+
+
+def cosines(one: Vectors, other: Vectors) -> Vectors:
+    found: Vectors = np.sum(one * other, axis=-1)
+    return found
 
 
 class TestHash(EmbedderContract):
@@ -30,10 +54,164 @@ class TestMiniLM(EmbedderContract):
         assert (embedder.embed_documents(PASSAGES) @ question).argmax() == 0
 
     def test_its_numbers_do_not_depend_on_how_weights_are_kept(self, embedder: Embedder) -> None:
-        other = load_embedder("minilm", "bf16" if embedder.device == "cpu" else "fp32")
-        assert other.fingerprint == embedder.fingerprint
-        cosines = np.sum(other.embed_documents(PASSAGES) * embedder.embed_documents(PASSAGES), axis=1)
-        assert cosines.min() > 0.999
+        fp32, bf16 = load_embedder("minilm", "fp32"), load_embedder("minilm", "bf16")
+        assert fp32.fingerprint == bf16.fingerprint == embedder.fingerprint
+        exact, short = fp32.embed_passages(PASSAGES, SPANS), bf16.embed_passages(PASSAGES, SPANS)
+        assert cosines(exact.passages, short.passages).min() > 0.999
+        assert min(cosines(a, b).min() for a, b in zip(exact.sentences, short.sentences, strict=True)) > 0.998
+
+
+class TestExported(EmbedderContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def embedder(cls) -> Embedder:
+        embedder = light_embedder("minilm", exports=IngestSettings().exports)
+        assert isinstance(embedder, ExportedEmbedder)
+        return embedder
+
+    def test_its_vectors_are_those_of_the_model(self, embedder: Embedder) -> None:
+        model = load_embedder("minilm", "fp32")
+        assert isinstance(model, SentenceTransformerEmbedder)
+        texts = [*PASSAGES, *ODD]
+        for one in (embedder, model):  # a plain model goes its own way, too
+            queries, documents = model.encoded(texts)
+            assert cosines(one.embed_queries(texts), queries).min() > 0.9999
+            assert cosines(one.embed_documents(texts), documents).min() > 0.9999
+        ours, theirs = embedder.embed_passages(PASSAGES, SPANS), model.embed_passages(PASSAGES, SPANS)
+        assert cosines(ours.passages, theirs.passages).min() > 0.9999
+        assert min(cosines(a, b).min() for a, b in zip(ours.sentences, theirs.sentences, strict=True)) > 0.9999
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of one small layer with random weights, prompts, and short texts."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel
+
+    there = load_embedder("minilm", "fp32")
+    assert isinstance(there, SentenceTransformerEmbedder)
+    folder = tmp_path_factory.mktemp("models")
+    there.model.tokenizer.save_pretrained(folder / "bare")
+    config = BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, initializer_range=0.5)
+    BertModel(config).save_pretrained(folder / "bare")
+    modules = [Transformer(str(folder / "bare"), max_seq_length=40), Pooling(32, "mean")]
+    prompts = {"query": "question: ", "document": "passage: "}
+    SentenceTransformer(modules=modules, prompts=prompts, device="cpu").save(str(folder / "tiny"))
+    return folder / "tiny"
+
+
+def test_prompts_and_limits_of_a_model_are_those_of_its_export(tiny: Path, tmp_path: Path) -> None:
+    model, light = load_embedder(str(tiny)), light_embedder(str(tiny), exports=str(tmp_path))
+    assert isinstance(light, ExportedEmbedder)
+    assert isinstance(model, SentenceTransformerEmbedder)
+    assert (light.fingerprint, light.max_tokens, light.dimension) == (model.fingerprint, model.max_tokens, 32)
+    assert light.max_tokens == 40 - 2 - 2  # [CLS] and [SEP], and the document's prompt
+    assert cosines(light.embed_queries(PASSAGES), light.embed_documents(PASSAGES)).max() < 0.9999
+    for one in (light, model):
+        queries, documents = model.encoded(PASSAGES)
+        assert cosines(one.embed_queries(PASSAGES), queries).min() > 0.999
+        assert cosines(one.embed_documents(PASSAGES), documents).min() > 0.999
+    ours, theirs = light.embed_passages(PASSAGES, SPANS), model.embed_passages(PASSAGES, SPANS)
+    assert min(cosines(a, b).min() for a, b in zip(ours.sentences, theirs.sentences, strict=True)) > 0.999
+
+
+def test_an_export_is_made_once_and_anew_when_it_is_damaged(tiny: Path, tmp_path: Path) -> None:
+    light_embedder(str(tiny), exports=str(tmp_path))
+    [folder] = tmp_path.iterdir()
+    made = (folder / META).stat().st_ino
+    light_embedder(str(tiny), exports=str(tmp_path))
+    assert (folder / META).stat().st_ino == made
+    data = bytearray((folder / GRAPH).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / GRAPH).write_bytes(data)
+    assert load_exported(str(tiny), folder) is None
+    assert isinstance(light_embedder(str(tiny), exports=str(tmp_path)), ExportedEmbedder)
+    assert (folder / META).stat().st_ino != made
+    assert [each.name for each in tmp_path.iterdir()] == [folder.name]
+
+
+def test_an_export_that_gives_other_vectors_is_not_used(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exporter, "PROBES", ("a probe",))
+    monkeypatch.setattr(exporter, "LEAST_COSINE", 1.5)
+    with caplog.at_level(logging.INFO, "ingest.embedder"):
+        assert isinstance(light_embedder(str(tiny), exports=str(tmp_path)), SentenceTransformerEmbedder)
+    assert "its vectors are not the model's (cosine 1.0000)" in caplog.text
+    [folder] = tmp_path.iterdir()
+    assert not (folder / GRAPH).exists()
+    monkeypatch.setattr(exporter, "LEAST_COSINE", 0.999)
+    assert isinstance(light_embedder(str(tiny), exports=str(tmp_path)), SentenceTransformerEmbedder)  # not tried again
+
+
+def test_without_a_place_for_it_the_model_itself_is_used(tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    assert isinstance(light_embedder(str(tiny), exports=str(tmp_path / "file")), SentenceTransformerEmbedder)
+    assert "is used without its export" in caplog.text
+    assert isinstance(light_embedder(str(tiny), exports=""), SentenceTransformerEmbedder)
+    assert isinstance(writers_embedder(str(tiny), exports=""), SentenceTransformerEmbedder)
+
+
+def test_a_model_of_other_parts_is_not_exported(tiny: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny, other)
+    modules = json.loads((other / "modules.json").read_text())
+    modules.append({"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"})
+    from sentence_transformers.base.modules import Dense
+
+    (other / "2_Dense").mkdir()
+    Dense(32, 16).save(str(other / "2_Dense"))
+    (other / "modules.json").write_text(json.dumps(modules))
+    light = light_embedder(str(other), exports=str(tmp_path / "exports"))
+    assert isinstance(light, SentenceTransformerEmbedder)
+    [folder] = (tmp_path / "exports").iterdir()
+    assert "Transformer, Pooling, Dense" in json.loads((folder / META).read_text())["refused"]
+
+
+def test_other_files_are_another_model(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    places = set()
+    for number in range(3):
+        (model / "weights").write_bytes(bytes([number]) * 3_000_000)
+        places.add(export_of(str(model), tmp_path))
+    (model / "README.md").write_text("Words about it.")
+    places.add(export_of(str(model), tmp_path))
+    assert len(places) == 3
+    assert export_of("no/such-model", tmp_path) is None
+    assert export_of("no such name", tmp_path) is None
+
+
+def test_a_large_job_gets_the_model_that_is_faster_once_it_runs() -> None:
+    class Loaded(HashEmbedder):
+        embedded = 0
+
+        def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Embedded:
+            self.embedded += len(texts)
+            return super().embed_passages(texts, spans)
+
+        def embed_queries(self, texts: Sequence[str]) -> Vectors:
+            raise AssertionError("questions stay with the light one")
+
+    loaded: list[Loaded] = []
+
+    def load() -> Embedder:
+        loaded.append(Loaded())
+        return loaded[-1]
+
+    def add(texts: Sequence[str]) -> None:
+        embedded = growing.embed_passages(texts, [[(0, len(text))] for text in texts])
+        assert (embedded.passages == HashEmbedder().embed_documents(texts)).all()
+
+    growing = GrowingEmbedder(HashEmbedder(), load, after=5)
+    add(PASSAGES)
+    assert loaded == []
+    add(PASSAGES)
+    add(PASSAGES)
+    growing.embed_queries(PASSAGES)
+    assert growing.count_tokens(["two words"]) == [2]
+    assert [one.embedded for one in loaded] == [2 * len(PASSAGES)]
 
 
 def test_steps_are_told() -> None:
@@ -46,6 +224,7 @@ def test_steps_are_told() -> None:
 
 
 def test_an_embedder_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="nowhere") as caught:
-        load_embedder(str(tmp_path / "nowhere"))
-    assert "minilm" in caught.value.hint
+    for load in (load_embedder, lambda name: light_embedder(name, exports=str(tmp_path))):
+        with pytest.raises(SourceError, match="nowhere") as caught:
+            load(str(tmp_path / "nowhere"))
+        assert "minilm" in caught.value.hint

@@ -344,15 +344,15 @@ class BrokenEmbedder(WordEmbedder):
         raise MemoryError
 
 
-def load(name: str, precision: str = "auto") -> HashEmbedder:
-    """In place of `load_embedder`, which knows no other embedder that is quick to load."""
+def load(name: str, settings: IngestSettings, *, write: bool) -> HashEmbedder:
+    """In place of the index's own, which knows no other embedder that is quick to load."""
     new = {"hash": HashEmbedder, "words": WordEmbedder, "broken": BrokenEmbedder}[name]()
     new.name = name
     return new
 
 
 def test_everything_is_embedded_anew_while_readers_are_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.index.load_embedder", load)
+    monkeypatch.setattr("ingest.index._load_embedder", load)
     with Index.open(path) as reader:
         version = reader.version
         first = found(reader.search("dogs in the office", 1))
@@ -371,7 +371,7 @@ def test_everything_is_embedded_anew_while_readers_are_open(path: Path, monkeypa
 
 
 def test_embedding_anew_that_fails_leaves_the_index_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.index.load_embedder", load)
+    monkeypatch.setattr("ingest.index._load_embedder", load)
     with Index.open(path) as reader:
         before = found(reader.search("dogs in the office"))
         with pytest.raises(MemoryError):

@@ -70,6 +70,26 @@ def test_what_is_nowhere_finds_nothing(index: KeywordIndex, query: str) -> None:
     assert index.search(query, 5) == []
 
 
+def test_in_a_large_index_rare_words_go_before_common_ones() -> None:
+    index = KeywordIndex()
+    index.update([(n, "leave " + ("weeks " if n % 2 else "") + ("parental" if n == 7 else "")) for n in range(100)])
+    question = "weeks of parental leave, unheard of"
+    assert set(index.weights(question)) == {"week", "parent", "leav", "unheard"}
+    index.most_occurrences = 60
+    assert set(index.weights(question)) == {"week", "parent", "unheard"}
+    assert len(ids(index, question, 100)) == 50
+    index.most_occurrences = 10
+    assert set(index.weights(question)) == {"parent", "unheard"}
+    assert ids(index, question) == [7]
+    assert len(ids(index, "leave", 100)) == 100  # it is all there is
+
+
+def test_terms_that_the_larger_index_leaves_out_count_nothing_in_the_small_one(index: KeywordIndex) -> None:
+    both = index.search("dog leave", 10, idf={"dog": 1.0, "leav": 1.0})
+    assert {i for i, _ in both} == {1, 2, 3, 7}
+    assert {i for i, _ in index.search("dog leave", 10, idf={"dog": 1.0})} == {2, 3}
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.text(max_size=200))
 def test_any_text_is_a_query(query: str) -> None:

@@ -1,0 +1,20 @@
+"""Texts to unit vectors: the `Embedder` protocol, sentence-transformers behind it, its ONNX export, a hash embedder."""
+
+from __future__ import annotations
+
+from ingest.embedder.base import Embedded, Embedder, Vectors, embed_in_steps
+from ingest.embedder.hashed import HashEmbedder
+from ingest.embedder.load import light_embedder, load_embedder, writers_embedder
+from ingest.embedder.sentence import SentenceTransformerEmbedder
+
+__all__ = [
+    "Embedded",
+    "Embedder",
+    "HashEmbedder",
+    "SentenceTransformerEmbedder",
+    "Vectors",
+    "embed_in_steps",
+    "light_embedder",
+    "load_embedder",
+    "writers_embedder",
+]
