@@ -29,6 +29,7 @@ from rag_bot.prompt import CANARY, PROMPTS
 from rag_bot.rails import NoRails, Rails
 from rag_bot.rails.masking import Masking
 from rag_bot.readers import Readers
+from rag_bot.rerank import load_reranker
 from rag_bot.retrieve import QueryEmbedder, Retriever
 from rag_bot.rewrite import ByLLM, ByRules
 from rag_bot.settings import Settings
@@ -57,6 +58,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
         judges = load_llms(settings.judge, settings) if llms else ()
         guards = load_llms(settings.rails_llm, settings) if settings.rails_self_check else ()
         fingerprint = index.embedder.fingerprint  # loaded now: no question need wait for it
+        reranker = load_reranker(settings.reranker) if settings.reranker else None
         rails = make_rails(settings, guards or llms, fingerprint)
         restricted = settings.rails != "off" and settings.rails_personal != "allow"
         others = settings.model_copy(update={"rails_personal": "allow"})  # for those who may see personal data
@@ -80,7 +82,7 @@ def open_parts(settings: Settings, *, create: bool = False) -> Parts:
             memory=memory,
             rails=rails,
             rewrite=ByLLM(llms[0], seconds=settings.rewrite_seconds) if llms and settings.rewrite_seconds else ByRules(),
-            retrieve=Retriever(index, embed),
+            retrieve=Retriever(index, embed, reranker, settings.reranked),
             evidence=EvidenceFinder(index.terms, index.idf, index.sentence_cosines, text_at),
             confidence=Confidence(Calibration.load(settings.index), settings.max_wrong),
             answerer=make_answerer(settings, llms, quote, text_at),

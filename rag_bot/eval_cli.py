@@ -13,6 +13,7 @@ from ingest import console
 
 if TYPE_CHECKING:
     from ingest.index import Index
+    from ingest.types import Allowed
     from rag_bot.eval.diff import Diff
     from rag_bot.eval.exam import Exam
     from rag_bot.eval.types import Case, Record
@@ -60,18 +61,20 @@ def make(
     from rag_bot.eval.files import write
     from rag_bot.eval.make import Share
     from rag_bot.eval.make import make as make_of
+    from rag_bot.readers import Readers
     from rag_bot.settings import Settings
 
     settings = console.load_settings(Settings, index=index)
     if out.exists():
         raise BadDataset(f"{out} is there already, and may have been reviewed.", "Name another file with --out.")
+    allowed = Readers(settings.readers).everyone()  # as the questions will be asked; and an LLM may sit somewhere else
     with Index.open(settings.index, settings=settings) as opened:
         share = Share(count, unanswerable)
         wanted = count - share.without
-        more = _written(settings, opened, wanted, seed) if llm else []
+        more = _written(settings, opened, allowed, wanted, seed) if llm else []
         if llm and len(more) < wanted:
             console.note(f"The LLM wrote {len(more)} of {wanted} questions that can be used; rules made the rest.")
-        cases = make_of(opened, share, seed, more)
+        cases = make_of(opened, allowed, share, seed, more)
     if not cases:
         raise BadDataset(
             f"Nothing in {settings.index} could be made a question of.", "Write some by hand: see docs/evaluation.md."
@@ -179,7 +182,7 @@ def diff(
 # --- helpers
 
 
-def _written(settings: Settings, index: Index, count: int, seed: int) -> list[Case]:
+def _written(settings: Settings, index: Index, allowed: Allowed, count: int, seed: int) -> list[Case]:
     """What the LLM of the settings writes. Raises BotError."""
     import asyncio
 
@@ -192,7 +195,9 @@ def _written(settings: Settings, index: Index, count: int, seed: int) -> list[Ca
         raise BadSetting("No LLM is set.", "Set RAG_BOT_LLM, or leave --llm out: rules make questions, too.")
 
     async def collect() -> list[Case]:
-        return [case async for case in write(llms[0], index, count, seed=seed, seconds=settings.llm_seconds, tell=tell)]
+        return [
+            case async for case in write(llms[0], index, allowed, count, seed=seed, seconds=settings.llm_seconds, tell=tell)
+        ]
 
     try:
         with progress("Writing") as tell:

@@ -15,6 +15,7 @@ from rag_bot.types import Standalone
 
 if TYPE_CHECKING:
     from ingest.embedder import Vectors
+    from rag_bot.rerank import Reranker
 
 
 # What the turn before weighs in a question's vector. Set on one half of MTRAG's conversations and reported for the other
@@ -79,10 +80,11 @@ class QueryEmbedder:
 
 
 class Retriever:
-    """The index's hybrid search."""
+    """The index's hybrid search; where there is a reranker, it puts the best `reranked` passages in order."""
 
-    def __init__(self, index: Index, embed: QueryEmbedder) -> None:
+    def __init__(self, index: Index, embed: QueryEmbedder, rerank: Reranker | None = None, reranked: int = 40) -> None:
         self._index, self.embed = index, embed
+        self._rerank, self._reranked = rerank, reranked
 
     def vector(self, question: Standalone) -> Vectors:
         """The unit vector to search with, shape (dimension,): the question's, drawn towards the turn before it."""
@@ -109,4 +111,7 @@ class Retriever:
         Only documents that are `allowed` are searched; None: all."""
         if vector is None and mode != "keyword" and question.strip():
             vector = self.embed(question)
-        return self._index.search(question, k, mode, vector=vector, earlier=earlier, allowed=allowed)
+        if self._rerank is None or mode == "keyword" or not question.strip():
+            return self._index.search(question, k, mode, vector=vector, earlier=earlier, allowed=allowed)
+        hits = self._index.search(question, max(k, self._reranked), mode, vector=vector, earlier=earlier, allowed=allowed)
+        return self._rerank(question, hits)[:k]

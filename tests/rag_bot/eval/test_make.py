@@ -19,6 +19,7 @@ from rag_bot.eval.places import Locator
 from rag_bot.eval.types import Case, Wanted
 from rag_bot.llm.llm import LLM
 from rag_bot.llm.load import load_llms
+from rag_bot.readers import Readers
 from rag_bot.settings import Settings
 from tests.rag_bot.support import fill
 
@@ -32,6 +33,7 @@ DOCUMENTS = {
     "rates.csv": "city,night rate,paid by\nOslo,140 euros,the firm\nLisbon,95 euros,-\nRome,10,x\nRome,20,y\n",
     "copy.md": "# Copy\n\nStaff have 26 days of leave.\n",
 }
+EVERYONE = Readers().everyone()
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_hostile_sentences_take_no_time() -> None:
 
 
 def test_each_kind_is_made_and_knows_its_place(index: Index) -> None:
-    by_question = {case.question: case for case in candidates(index)}
+    by_question = {case.question: case for case in candidates(index, EVERYONE)}
     assert set(by_question) == {
         "What does Leave say about how much leave you have?",
         "Who pays?",
@@ -123,8 +125,8 @@ def test_each_kind_is_made_and_knows_its_place(index: Index) -> None:
 
 
 def test_the_same_twice_makes_the_same(index: Index) -> None:
-    assert make(index, Share(8, 0.25)) == make(index, Share(8, 0.25))
-    assert make(index, Share(8, 0.25)) != make(index, Share(8, 0.25), seed=2)
+    assert make(index, EVERYONE, Share(8, 0.25)) == make(index, EVERYONE, Share(8, 0.25))
+    assert make(index, EVERYONE, Share(8, 0.25)) != make(index, EVERYONE, Share(8, 0.25), seed=2)
 
 
 def test_a_choice_is_even_over_documents_and_kinds() -> None:
@@ -143,14 +145,23 @@ def test_a_choice_is_even_over_documents_and_kinds() -> None:
 
 
 def test_what_is_taken_out_is_taken_out_wherever_it_stands(index: Index) -> None:
-    [case] = [case for case in candidates(index) if case.question.startswith("How many days of paid")]
-    out = taken_out(index, case)
+    [case] = [case for case in candidates(index, EVERYONE) if case.question.startswith("How many days of paid")]
+    out = taken_out(index, EVERYONE, case)
     assert (out.answerable, out.answers, out.wanted) == (False, (), ())
     assert {place.document for place in out.hidden} == {"upload:leave.md", "upload:copy.md"}  # both say 26 days
 
 
+def test_nothing_is_asked_of_what_not_everyone_may_read(tmp_path: Path) -> None:
+    settings = fill(tmp_path / "index", {"private/U1/own.md": DOCUMENTS["leave.md"], "rates.csv": DOCUMENTS["rates.csv"]})
+    with Index.open(settings.index) as index:
+        assert {case.wanted[0].document for case in candidates(index, EVERYONE)} == {"upload:rates.csv"}
+        assert len(candidates(index, lambda info: True)) > len(candidates(index, EVERYONE))
+        llm = scripted(tmp_path, {"say": "Question: How long may colleagues stay away on holiday?\nAnswer: 26 days"})
+        assert asyncio.run(collected(llm, index, 5)) == []
+
+
 def test_a_set_has_the_share_that_was_asked_for_and_no_question_twice(index: Index) -> None:
-    cases = make(index, Share(8, 0.25))
+    cases = make(index, EVERYONE, Share(8, 0.25))
     assert [case.answerable for case in cases] == [True] * 6 + [False] * 2
     assert len({case.question for case in cases}) == len(cases)
     assert all(case.hidden for case in cases if not case.answerable)
@@ -200,7 +211,7 @@ def scripted(folder: Path, *replies: dict[str, str]) -> LLM:
 
 
 async def collected(llm: LLM, index: Index, count: int) -> list[Case]:
-    return [case async for case in write.write(llm, index, count, seed=1, seconds=5)]
+    return [case async for case in write.write(llm, index, EVERYONE, count, seed=1, seconds=5)]
 
 
 def test_an_llm_writes_and_what_it_gets_wrong_is_passed_over(index: Index, tmp_path: Path) -> None:
@@ -208,7 +219,7 @@ def test_an_llm_writes_and_what_it_gets_wrong_is_passed_over(index: Index, tmp_p
     llm = scripted(tmp_path, {"when": "26 days of paid", "say": good}, {"when": "sponsor", "fail": "down"}, {"say": "no"})
     [case] = asyncio.run(collected(llm, index, 5))
     assert (case.kind, case.answers, case.wanted[0].document) == ("written", ("26 days",), "upload:leave.md")
-    mixed = make(index, Share(5, 0.2), more=[case])
+    mixed = make(index, EVERYONE, Share(5, 0.2), more=[case])
     assert mixed[0] == case and len(mixed) == 5
 
 
@@ -227,7 +238,7 @@ def test_a_huge_table_and_a_huge_outline_take_no_time(tmp_path: Path) -> None:
     settings = fill(tmp_path / "huge", {"t.csv": f"name,number\n{rows}", "o.md": f"# Outline\n\n{outline}"})
     began = time.monotonic()
     with Index.open(settings.index) as index:
-        found = candidates(index)
+        found = candidates(index, EVERYONE)
     assert time.monotonic() - began < 10
     assert sum(case.kind == "heading" for case in found) == 3_000
     assert 1_000 < sum(case.kind == "table" for case in found) < 20_000
