@@ -94,7 +94,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pygments": ("ingest.parsers.code",),
     "xlrd": ("ingest.parsers.xls",),
     "yaml": ("ingest.parsers.data",),
-    "selectolax": ("ingest.parsers.html", "ingest.parsers.markdown"),
+    "selectolax": ("ingest.parsers.html", "ingest.parsers.furniture", "ingest.parsers.markdown"),
     "markdown_it": ("ingest.parsers.markdown", "rag_bot.slack.markdown"),
     "charset_normalizer": ("ingest.parsers.encoding",),
     "sqlalchemy": ("rag_bot.memory", "rag_bot.chat_state"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.parsers import SUPPORTED
 from rag_bot.settings import Settings
 from scripts import make_docs
 
@@ -121,3 +122,8 @@ def test_the_page_of_the_rails_names_every_category_of_harm() -> None:
     text = (ROOT / "docs" / "rails.md").read_text(encoding="utf-8")
     listed = text.partition("The categories: ")[2].partition(".\n")[0]
     assert re.findall(r"`([a-z-]+)`", listed) == sorted(CATEGORIES)
+
+
+def test_every_format_is_on_its_page() -> None:
+    page = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    assert [suffix for suffix in SUPPORTED if f"`{suffix}`" not in page] == []

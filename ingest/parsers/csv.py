@@ -27,8 +27,11 @@ def parse_csv(data: bytes, name: str) -> Parsed:
     if declared:
         text = text[declared.end() :]
     delimiter = declared[1] if declared and declared[1] != '"' else _delimiter(text)
-    rows = [row for row in _rows(text, delimiter) if any(cell.strip() for cell in row)]
-    builder.table(rows, header=has_header(rows[:_SAMPLE_ROWS]))
+    first = 2 if declared else 1
+    numbered = [(number, row) for number, row in enumerate(_rows(text, delimiter), first) if any(cell.strip() for cell in row)]
+    rows = [row for _, row in numbered]
+    builder.unit = "row"  # as a spreadsheet counts them: an empty line is one, a cell of several lines is not
+    builder.table(rows, header=has_header(rows[:_SAMPLE_ROWS]), numbers=[number for number, _ in numbered])
     return builder.build("", "text/csv", title_of(name))
 
 

@@ -1,4 +1,4 @@
-"""HTML: what a reader of the page sees, block by block; menus, scripts and what is hidden left out."""
+"""HTML: what a reader of the page sees, block by block; what stands around the content, scripts and what is hidden left out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ingest.parsers.builder import TextBuilder, marked
 from ingest.parsers.css import Look, Sheet, declarations
 from ingest.parsers.encoding import decode
+from ingest.parsers.furniture import furniture
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
 from ingest.types import Parsed
@@ -37,19 +38,22 @@ _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-
 def parse_html(data: bytes, name: str) -> Parsed:
     """A web page."""
     builder = TextBuilder()
-    title = add_page(builder, data)
+    title = add_page(builder, data, all_of_it=False)
     return builder.build(title, "text/html", title_of(name))
 
 
-def add_page(builder: TextBuilder, data: bytes) -> str:
-    """Hand a whole page to the builder of a document that it is, or that it is a part of; its title comes back."""
+def add_page(builder: TextBuilder, data: bytes, *, all_of_it: bool = True) -> str:
+    """Hand a page to the builder of a document that it is, or that it is a part of; its title comes back.
+
+    `all_of_it`: also what looks like menus and footers, which a page of a book has none of.
+    """
     from selectolax.lexbor import LexborHTMLParser
 
     # A NUL would be turned into a replacement character by HTML's rules; here it only stands in the way.
     tree = LexborHTMLParser(decode(data, _declared(data)).replace("\0", ""))
     title = tree.css_first("head title")
     if tree.root is not None:
-        _Reader(builder).read(tree.root)
+        _Reader(builder).read(tree.root, frozenset() if all_of_it else furniture(tree.root))
     return title.text() if title else ""
 
 
@@ -100,18 +104,23 @@ def _look(above: Look, tag: str, attributes: Mapping[str, str | None], sheet: Sh
 
 
 def _walk(
-    root: LexborNode, skip: frozenset[str], left_out: Callable[[str, LexborNode], None] | None = None
+    root: LexborNode,
+    skip: frozenset[str],
+    left_out: Callable[[str, LexborNode], None] | None = None,
+    around: frozenset[int] = frozenset(),
 ) -> Iterator[tuple[bool, str, LexborNode]]:
     """(opens?, tag, node) for every element and text below `root` in reading order, without recursion: pages nest deeply.
 
-    `left_out` is told what is passed over.
+    `left_out` is told what is passed over, but not of the nodes whose ids are in `around`.
     """
     node: LexborNode | None = root
     depth = 0
     while node is not None:
         tag = node.tag or ""
         child = None
-        if tag == "-text" or (not tag.startswith("-") and tag not in skip and not _is_hidden(node)):
+        if around and node.mem_id in around:
+            pass
+        elif tag == "-text" or (not tag.startswith("-") and tag not in skip and not _is_hidden(node)):
             yield True, tag, node
             child = node.first_child
             if child is None:
@@ -164,12 +173,12 @@ class _Reader:
         self._sheet = Sheet()
         self._looks = [Look()]  # of the elements that are open, the innermost last
 
-    def read(self, root: LexborNode) -> None:
-        """The whole page below `root`."""
+    def read(self, root: LexborNode, around: frozenset[int] = frozenset()) -> None:
+        """The whole page below `root`, but for the nodes `around` its content."""
         self._layout = _layout_tables(root) if root.css_first("table") else set()
         self._styles(root)
         self._comments_around(root)
-        for opens, tag, node in _walk(root, _DROPPED, self._left_out):
+        for opens, tag, node in _walk(root, _DROPPED, self._left_out, around):
             if tag == "-text":
                 if opens:
                     self._text(node.text_content or "")

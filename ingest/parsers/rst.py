@@ -21,7 +21,7 @@ _SETTINGS = {
     "halt_level": 5,
     "report_level": 5,
     "warning_stream": False,
-    "traceback": False,
+    "traceback": True,  # errors are raised, not said on the way out
     "smart_quotes": False,
     "doctitle_xform": False,
     "line_length_limit": 100_000,
@@ -139,7 +139,8 @@ class _Writer:
                 self._builder.text(_dedented(lines))
                 continue
             if directive[2].strip():
-                self._builder.text(_plain(directive[2].strip()))
+                named = f"{directive[1]}: " if directive[1] in ("versionadded", "versionchanged", "deprecated") else ""
+                self._builder.text(named + _plain(directive[2].strip()))
             if depth < _DEEPEST and any(line.strip() for line in lines):
                 self.read(_tree(_dedented(lines)), level, depth + 5)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ingest.build import open_pipeline
+from ingest.index import Index
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.wire import pack_parsed, unpack_parsed
 from ingest.places import Place, label, pack_places, read_places, within
+from ingest.settings import IngestSettings
+from tests.ingest.parsers.test_xlsx import make_xlsx
 
 
 @pytest.mark.parametrize(
@@ -62,3 +69,28 @@ def test_lines_and_rows_are_counted_as_the_file_counts_them() -> None:
     assert at("| 3 | 4 |") == "Sheet 'Q1', A8:B8"
     assert at("One.") == "line 22"
     assert at("One.\nTwo.") == "lines 22-23"
+
+
+def test_a_place_comes_along_to_the_hit_and_stays(tmp_path: Path) -> None:
+    def fill(book: Any) -> None:
+        sheet = book.active
+        sheet.title = "Rates of ann.lee@example.com"
+        sheet.append(["City", "Night rate"])
+        for number in range(300):
+            sheet.append([f"Town{number}", f"{number} euros"])
+
+    (tmp_path / "rates.xlsx").write_bytes(make_xlsx(fill))
+    (tmp_path / "talk.srt").write_text("1\n00:01:02,000 --> 00:01:03,000\nDogs may come on Fridays.\n")
+    settings = IngestSettings(embedder="hash", documents_personal="mask")
+    with open_pipeline(settings, path=tmp_path / "index") as pipeline:
+        pipeline.add([tmp_path / "rates.xlsx", tmp_path / "talk.srt"])
+    with Index.open(tmp_path / "index") as index:
+        row = index.search("Town250", 1, mode="keyword")[0]
+        talk = index.search("dogs on Fridays", 1, mode="keyword")[0]
+        chunk = row.chunk
+        start = chunk.text.index("| Town250 |") + chunk.start
+        assert "example.com" not in str(chunk.place)
+        assert re.fullmatch(r"Sheet 'Rates of .*', A\d+:B\d+", chunk.place or "")
+        assert (chunk.place_at(start, start + 20) or "").endswith("', A252:B252")
+        assert row.as_dict()["place"] == chunk.place
+        assert talk.chunk.place == "00:01:02"

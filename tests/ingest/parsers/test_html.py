@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ingest.parsers.html import parse_html
+import pytest
+
+from ingest.parsers.builder import TextBuilder
+from ingest.parsers.html import add_page, parse_html
 from ingest.types import Parsed
 from tests.ingest.parsers.support import check, texts, view
 
@@ -89,3 +92,42 @@ def test_spans_that_no_table_has_are_not_believed() -> None:
 
 def test_deep_nesting_is_no_recursion() -> None:
     assert texts(parsed("<div>" * 3000 + "deep<p>deeper")) == ["deep", "deeper"]
+
+
+_STORY = "<p>Everyone has twenty-five days of leave a year, and may take them when they like.</p>" * 3
+_MENU = "".join(f'<li><a href="/{n}">Part {n}</a></li>' for n in range(8))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"<header><a>Acme</a> <ul>{_MENU}</ul></header><main><h1>Leave</h1>{_STORY}</main><footer>Imprint</footer>",
+        f"<div>Acme</div><div><h1>Leave</h1><main>{_STORY}</main></div><div>Imprint</div>",
+        f"<h1>Leave</h1><ul>{_MENU}</ul><article>{_STORY}</article><aside>Ask us now</aside>",
+        f'<h1>Leave</h1>{_STORY}<div class="site-footer nav"><a>Imprint</a></div><div id="cookie-consent">Cookies!</div>',
+        f'<header><h1>Leave</h1></header>{_STORY}<div role="complementary">Ask us now</div>',
+    ],
+)
+def test_only_the_content_of_a_page_is_read(page: str) -> None:
+    document = parsed(f"<html><body>{page}</body></html>")
+    assert (
+        texts(document) == ["Leave"] + ["Everyone has twenty-five days of leave a year, and may take them when they like."] * 3
+    )
+    assert document.hidden == ()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<footer>Only this.</footer>",
+        f"<ul>{_MENU}</ul>",
+        f"<main>Short.</main>{_STORY}",
+        f"{_STORY}<article><aside>A note on leave.</aside></article>",
+        f'{_STORY}<div class="related">Leave and pay belong together, says <a>the law</a>.</div>',
+        f"{_STORY}<ul>{''.join(f'<li><a>A long name of a chapter, number {n}, in words</a></li>' for n in range(8))}</ul>",
+    ],
+)
+def test_what_may_be_content_is_kept(page: str) -> None:
+    whole = TextBuilder()
+    add_page(whole, page.encode())
+    assert parse_html(page.encode(), "a.html").text == whole.build("", "").text
