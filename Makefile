@@ -1,10 +1,11 @@
 # Every target works from a bare checkout: `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt docs bench garak soak clean
+.PHONY: help setup demo test check fmt docs bench garak soak fuzz clean
 
 PORT ?= 8000
 FAISS ?= cpu
 JOBS ?= 2
+FUZZ_SECONDS ?= 60
 export PORT
 
 ifeq ($(filter cpu gpu,$(FAISS)),)
@@ -58,6 +59,10 @@ garak: ## garak's attacks against the service and the bare model (half an hour; 
 soak: ## the long runs: kills, faults and load by the hundred
 	@$(SETUP) dev
 	RAG_BOT_SOAK=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile tests -m soak $(PYTEST_ARGS)
+
+fuzz: ## coverage-guided fuzzing of every parser: FUZZ_SECONDS=60 for each, FUZZ='pdf html' for some
+	@$(SETUP) dev fuzz || { echo "make fuzz needs atheris, which has wheels for Linux on x86-64 only (elsewhere: clang)." >&2; exit 1; }
+	$(BIN)/python -m scripts.fuzz $(FUZZ) --seconds $(FUZZ_SECONDS)
 
 clean: ## remove .venv, the demo's index and what the tools cached
 	rm -rf .venv .garak .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

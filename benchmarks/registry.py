@@ -66,6 +66,7 @@ BENCHMARKS = {
     "parsers": Benchmark(
         "What libraries find in real files: words, order, tables; speed and failures", "benchmarks.parsers:run"
     ),
+    "parse_safety": Benchmark("Real documents and 2,000 mutations of them through the parsers", "benchmarks.parse_safety:run"),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False

@@ -12,6 +12,7 @@ from ingest.inspect.inspector import Inspector, Policies
 from ingest.parsers.pool import ParserPool
 from ingest.pipeline import Pipeline, ProgressCallback
 from ingest.settings import IngestSettings
+from ingest.sources.archives import ArchiveLimits
 from ingest.sources.files import find
 from ingest.types import Report
 
@@ -31,7 +32,16 @@ def open_pipeline(
         return Chunker(embedder.count_tokens, limit=settings.chunk_tokens, max_tokens=embedder.max_tokens)
 
     inspector = make_inspector(settings)
-    return Pipeline(index, find=find, parse=pool, chunker=chunker, max_bytes=settings.max_file_bytes, inspect=inspector)
+    return Pipeline(
+        index,
+        find=find,
+        parse=pool,
+        chunker=chunker,
+        max_bytes=settings.max_file_bytes,
+        inspect=inspector,
+        unpack=pool.unpack,
+        archives=ArchiveLimits(settings.archive_files, settings.archive_bytes, settings.archive_depth),
+    )
 
 
 def open_parsers(settings: IngestSettings) -> ParserPool:

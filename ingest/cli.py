@@ -135,7 +135,7 @@ def remove(
     with _open(index, write=True) as store:
         for wanted in documents:
             try:
-                entries.append(store.remove(_find(store, wanted).document_id))
+                entries += [store.remove(info.document_id) for info in _find_all(store, wanted)]
             except DocumentNotFound as error:
                 entries.append(LedgerEntry(wanted, None, "failed", str(error)))
         store.publish()
@@ -308,6 +308,18 @@ def _open(index: Path | None, *, write: bool = False, repair: bool = True, embed
 def _find(store: Index, wanted: str) -> DocumentInfo:
     """The document that a person means."""
     return _choose(store.documents(), wanted, "in", "ingest list", store)
+
+
+def _find_all(store: Index, wanted: str) -> list[DocumentInfo]:
+    """The documents that a person means: one, with what is attached to it, or all that came out of an archive."""
+    from ingest.sources.archives import is_member
+
+    documents = store.documents()
+    members = [info for info in documents if is_member(info.source, wanted) or is_member(info.source, os.path.abspath(wanted))]
+    if members and not any(info.source in (wanted, os.path.abspath(wanted)) for info in documents):
+        return members
+    own = _find(store, wanted)
+    return [own, *(info for info in documents if is_member(info.source, own.source))]
 
 
 def _choose(documents: Sequence[Named], wanted: str, where: str, command: str, store: Index) -> Named:

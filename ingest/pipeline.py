@@ -18,6 +18,7 @@ from ingest.embedder import embed_in_steps
 from ingest.errors import DocumentError, DocumentNotFound, EmptyDocument, IngestError, SourceError, TooLarge
 from ingest.index import UPLOAD, Index, document_id
 from ingest.inspect.inspector import Inspection, share_out
+from ingest.sources.archives import ArchiveLimits, Opened, Unpack, is_member, no_unpack, rounds
 from ingest.sources.files import Found, source_of
 from ingest.types import Chunk, Document, DocumentInfo, LedgerEntry, Parsed, Progress, Quarantined, Report, Span
 
@@ -103,8 +104,11 @@ class Pipeline:
         chunker: Callable[[Index], Chunker],
         max_bytes: int,
         inspect: Inspect = no_inspection,
+        unpack: Unpack = no_unpack,
+        archives: ArchiveLimits | None = None,
     ) -> None:
         self.index = index
+        self._unpack, self._archives = unpack, archives or ArchiveLimits()
         self._find, self._parse, self._inspect, self._max_bytes = find, parse, inspect, max_bytes
         self._make_chunker = chunker
         self._chunker: Chunker | None = None
@@ -112,7 +116,7 @@ class Pipeline:
     def add(self, paths: Sequence[Path], progress: ProgressCallback | None = None) -> Report:
         """Take in files, and folders with all below them. One that fails is told in the report; the rest go on."""
         began = time.monotonic()
-        run = self._take_in(self._found(paths), progress)
+        run, _ = self._take_in(self._found(paths), progress)
         self.index.publish()
         return Report(tuple(run.entries), time.monotonic() - began, tuple(self.index.notes))
 
@@ -136,9 +140,10 @@ class Pipeline:
                 "nothing was removed.",
                 "If they are to go, remove them by name: ingest remove DOCUMENT_ID…",
             )
-        run = self._take_in(found, progress)
-        seen = {file.source for file in found}
+        run, opened = self._take_in(found, progress)
+        seen = {file.source for file in found} | opened.members | {entry.source for entry in run.entries}
         unreadable = tuple(file.source + os.sep for file in found if file.error)
+        unreadable += tuple(f"{source}!/" for source in opened.failed)
         gone = {source for source in known if source not in seen and not source.startswith(unreadable)}
         for held in waiting:
             if held.source not in seen and not held.source.startswith(unreadable):
@@ -154,19 +159,17 @@ class Pipeline:
 
     def upload(self, name: str, data: bytes) -> LedgerEntry:
         """Take in one file that came as bytes; the index keeps the original, unless it holds what was masked in the text."""
-        prepared = self._prepare_bytes(f"{UPLOAD}{name}", name, data)
-        if prepared.held:
-            prepared = replace(prepared, data=data)
-        elif prepared.document and not prepared.document.masked:
-            self.index.keep_original(prepared.document, data)
-        run = _Run(1, None)
-        self._embed([prepared], run)
+        file = Found(f"{UPLOAD}{name}", Path(name), data=data)
+        run, _ = self._take_in([file], None)
         self.index.publish()
-        return run.entries[0]
+        return _summed_up(file.source, run.entries)
 
     def remove(self, document_ids: Iterable[str]) -> list[LedgerEntry]:
-        """Take documents out. Raises DocumentNotFound, before anything is removed, if one is not there."""
-        ids = [self.index.document(i).document_id for i in document_ids]
+        """Take documents out, each with what was attached to it. Raises DocumentNotFound, before anything is removed, if one is
+        not there."""
+        wanted = [self.index.document(i) for i in document_ids]
+        ids = [info.document_id for info in wanted]
+        ids += [info.document_id for info in self.index.documents() if any(is_member(info.source, w.source) for w in wanted)]
         entries = [self.index.remove(i) for i in dict.fromkeys(ids)]
         self.index.publish()
         return entries
@@ -234,16 +237,30 @@ class Pipeline:
                 raise SourceError(f"{path} is in the folder of the index itself.", "Choose another folder with --index.")
         return [file for file in self._find(paths) if not os.path.realpath(file.path).startswith(own)]
 
-    def _take_in(self, found: Sequence[Found], progress: ProgressCallback | None) -> _Run:
-        run = _Run(len(found), progress)
-        # Files are read, parsed and chunked by a thread of its own while this one embeds.
-        self._embed(_ahead((self._prepare(file) for file in found), _AHEAD), run)
-        return run
+    def _take_in(self, found: Sequence[Found], progress: ProgressCallback | None) -> tuple[_Run, Opened]:
+        run, opened = _Run(0, progress), Opened()
+        for files in rounds(found, self._unpack, self._archives, self._max_bytes, opened):
+            run.total += len(files)
+            # Files are read, parsed and chunked by a thread of its own while this one embeds.
+            self._embed(_ahead((self._prepare(file) for file in files), _AHEAD), run)
+        self._forget_members(opened, run)
+        return run, opened
+
+    def _forget_members(self, opened: Opened, run: _Run) -> None:
+        """Take out what an archive has held, and holds no more."""
+        for held in self.index.quarantine() if opened.whole else ():
+            if held.state != "released" and opened.is_gone(held.source):
+                self.index.forget_held(held, None, drop=False)
+        for info in self.index.documents() if opened.whole else ():
+            if opened.is_gone(info.source) and not os.path.lexists(info.source):
+                run.done(self.index.remove(info.document_id))
 
     def _prepare(self, found: Found) -> Prepared:
         """Read, hash, parse and chunk one file; never raises for what is wrong with the file."""
         if found.error:
             return self._failed(found.source, found.error)
+        if found.data is not None:
+            return self._kept(self._prepare_bytes(found.source, found.name, found.data), found.data)
         try:
             size = found.path.stat().st_size
             if size > self._max_bytes:
@@ -275,9 +292,17 @@ class Pipeline:
         if hashlib.sha256(data).hexdigest() != held.sha256:
             return self._failed(held.source, "has changed since it was held back: add it again")
         prepared = self._prepare_new(held.source, Path(name).name, data, held.sha256, released=True)
-        if prepared.document and not prepared.document.masked and held.source.startswith(UPLOAD):
-            self.index.keep_original(prepared.document, data)
+        if path != Path(held.source):
+            prepared = self._kept(prepared, data)
         return replace(prepared, released=held)
+
+    def _kept(self, prepared: Prepared, data: bytes) -> Prepared:
+        """Keep the bytes of what has no place of its own on this machine, unless some of its text is masked."""
+        if prepared.held:
+            return replace(prepared, data=data)
+        if prepared.document and not prepared.document.masked:
+            self.index.keep_original(prepared.document, data)
+        return prepared
 
     def _waiting(self, document_ids: Iterable[str], *states: str) -> list[Quarantined]:
         there = {held.document_id: held for held in self.index.quarantine() if held.state in states}
@@ -378,6 +403,22 @@ def _still(held: Quarantined, known: DocumentInfo | None) -> LedgerEntry:
         return LedgerEntry(held.source, held.document_id, "unchanged", "is left out: it was dropped from the quarantine")
     reason = held.reason + ("; the earlier version stays" if known else "")
     return LedgerEntry(held.source, held.document_id, "quarantined", reason)
+
+
+def _summed_up(source: str, entries: Sequence[LedgerEntry]) -> LedgerEntry:
+    """One line for a file that was sent: its own, or that of an archive, whose members have theirs."""
+    own = next((entry for entry in entries if entry.source == source), None)
+    if own:
+        return own
+    there = [entry for entry in entries if entry.status != "removed"]
+    failed = [entry for entry in there if entry.status in ("failed", "quarantined")]
+    taken = [entry for entry in there if entry.status in ("added", "replaced")]
+    status = taken[0].status if taken else "failed" if len(failed) == len(there) else "unchanged"
+    told = f"{len(there) - len(failed)} of {len(there)} files in it are taken in"
+    if failed:
+        told += f"; {failed[0].source.removeprefix(source)[2:]}: {failed[0].reason}"
+        told += f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    return LedgerEntry(source, None, status, told, sum(entry.chunks for entry in entries))
 
 
 def _ahead(items: Iterator[T], limit: int) -> Iterator[T]:

@@ -47,6 +47,13 @@ class IngestSettings(BaseSettings):
         description='Passwords that encrypted files are tried with, in turn: one, or a list in JSON (`["one", "two"]`). They '
         "are shown nowhere.",
     )
+    archive_files: int = Field(
+        default=10_000, ge=1, description="Files that an archive may hold, with those of the archives in it."
+    )
+    archive_bytes: int = Field(
+        default=1024 * MIB, ge=1, description="Size that an archive may unpack to, with the archives in it, in bytes."
+    )
+    archive_depth: int = Field(default=3, ge=1, le=20, description="How deep archives may stand in archives.")
     documents_personal: Literal["keep", "mask", "quarantine"] = Field(
         default="keep",
         description="What is done with a document that holds personal data: `keep` it as it is, `mask` what was found, or "

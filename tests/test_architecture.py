@@ -87,6 +87,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "faiss": ("ingest.vectors",),
     "tantivy": ("ingest.keywords",),
     "sqlite3": ("ingest.store",),
+    "olefile": ("ingest.parsers.msg",),
     "pypdfium2": ("ingest.parsers.pdf", "ingest.parsers.pdf_page", "ingest.parsers.pdf_places", "ingest.parsers.pdf_seen"),
     "docx": ("ingest.parsers.docx",),
     "lxml": ("ingest.parsers.docx", "ingest.parsers.tree", "ingest.parsers.markup"),

@@ -17,7 +17,8 @@ class Format:
     """One format: its kind, what it is called, its parser as `module:function`, and the suffixes of its files.
 
     Where the bytes `prove` the format, a file with its suffix and other bytes is refused. `part` is, for a format that is a
-    zip archive, what the name of one of its entries begins with; `mimetype` what its entry of that name holds.
+    zip archive, what the name of one of its entries begins with; `mimetype` what its entry of that name holds. `holds` is,
+    for a file that holds other files, the function that takes them out.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Format:
     proves: bool = False
     part: str = ""
     mimetype: bytes = b""
+    holds: str = ""
 
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
@@ -63,6 +65,18 @@ FORMATS = (
     Format("odt", "an OpenDocument text", "odf:parse_odf", (".odt",), proves=True, mimetype=_ODF + b"text"),
     Format("ods", "an OpenDocument sheet", "odf:parse_odf", (".ods",), proves=True, mimetype=_ODF + b"spreadsheet"),
     Format("odp", "an OpenDocument presentation", "odf:parse_odf", (".odp",), proves=True, mimetype=_ODF + b"presentation"),
+    Format("eml", "an e-mail message", "eml:parse_eml", (".eml",), holds="eml:unpack_eml"),
+    Format("mbox", "a mailbox", "eml:parse_mbox", (".mbox", ".mbx"), holds="eml:unpack_mbox"),
+    Format("msg", "an Outlook message", "msg:parse_msg", (".msg",), proves=True, holds="msg:unpack_msg"),
+    Format("zip", "a zip archive", "archive:parse_archive", (".zip",), proves=True, holds="archive:unpack_zip"),
+    Format(
+        "tar",
+        "an archive",
+        "archive:parse_archive",
+        (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"),
+        proves=True,
+        holds="archive:unpack_tar",
+    ),
     Format("epub", "an e-book (EPUB)", "epub:parse_epub", (".epub",), proves=True, mimetype=b"application/epub+zip"),
 )
 BY_KIND = {one.kind: one for one in FORMATS}
@@ -80,11 +94,13 @@ _MAGIC = (  # what begins like this is certainly a format of ours
 )
 _FOREIGN = (  # what begins like this is certainly none of ours
     (b"\x7fELF", "a program"),
-    (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
     (b"SQLite format 3", "a SQLite database"),
 )
+_OUTLOOK = "__properties_version1.0".encode("utf-16-le")
+_EMPTY_ZIP, _BZIP2 = b"PK\x05\x06", re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
+_ARCHIVE_SUFFIXES = (".zip", "")
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_STREAMS = ("Workbook", "Book", "WordDocument", "PowerPoint Document")
 _HTML = re.compile(
@@ -105,8 +121,12 @@ def format_of(data: bytes, name: str) -> Format:
             return BY_KIND[kind]
     if data.startswith(_ZIP):
         return _zipped(data, suffix)
+    if data.startswith(_EMPTY_ZIP) and suffix in _ARCHIVE_SUFFIXES:
+        return BY_KIND["zip"]
+    if data.startswith((b"\x1f\x8b", b"\xfd7zXZ\0")) or _BZIP2.match(data) or data[257:262] == b"ustar":
+        return BY_KIND["tar"]
     if data.startswith(_OLE):
-        return _ole(data)
+        return _ole(data, suffix)
     for magic, what in _FOREIGN:
         if data.startswith(magic):
             raise UnsupportedFormat(f"is {what}, which can't be read")
@@ -142,14 +162,20 @@ def _zipped(data: bytes, suffix: str) -> Format:
         raise BrokenDocument(f"is not {claimed.name} although its name ends in {suffix}")
     if "[Content_Types].xml" in names:
         raise UnsupportedFormat("is an Office file of a kind that can't be read")
-    raise UnsupportedFormat("is a zip archive, which can't be read", hint="Unpack it and add the files.")
+    if suffix in _ARCHIVE_SUFFIXES:
+        return BY_KIND["zip"]
+    if by_name and by_name.proves:
+        raise BrokenDocument(f"is not {by_name.name} although its name ends in {suffix}")
+    raise UnsupportedFormat(f"is a zip archive although its name ends in {suffix}", hint="If it is one, rename it to .zip.")
 
 
-def _ole(data: bytes) -> Format:
+def _ole(data: bytes, suffix: str) -> Format:
     """Which of the formats in Office's old container it is."""
     # What Office encrypts, it wraps in its old container.
     if "EncryptedPackage".encode("utf-16-le") in data:
         raise Encrypted("needs a password")
+    if suffix == ".msg" or _OUTLOOK in data:
+        return BY_KIND["msg"]
     streams = {name for name in _OLE_STREAMS if name.encode("utf-16-le") + b"\0\0" in data}
     if streams and streams <= {"Workbook", "Book"}:  # a document may hold a workbook
         return BY_KIND["xls"]

@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 # What editors and operating systems leave in folders: lock and backup files, thumbnails, resource forks.
 _DROPPINGS = re.compile(r"\.|~\$|.*~$|#.*#$|(?:thumbs\.db|desktop\.ini|__macosx|icon\r)$", re.IGNORECASE)
@@ -15,11 +15,20 @@ _DROPPINGS = re.compile(r"\.|~\$|.*~$|#.*#$|(?:thumbs\.db|desktop\.ini|__macosx|
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file, or what stands where one was expected. `source` is its absolute path as text that can be stored and printed."""
+    """A file, or what stands where one was expected. `source` is its absolute path as text that can be stored and printed.
+
+    What has no place of its own on this machine comes with its bytes, as `data`; `path` is then what it came in.
+    """
 
     source: str
     path: Path
     error: str | None = None
+    data: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.path.name if self.data is None and self.error is None else PurePosixPath(self.source).name
 
 
 def find(paths: Sequence[Path]) -> Iterator[Found]:

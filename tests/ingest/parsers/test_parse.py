@@ -61,7 +61,8 @@ def test_content_decides_before_the_name(data: bytes, name: str, media_type: str
         (b"only words", "a.pdf", BrokenDocument, "is not a PDF although its name ends in .pdf"),
         (b"only words", "a.docx", BrokenDocument, "is not a Word document although its name ends in .docx"),
         (zipped("a.txt"), "a.docx", BrokenDocument, "is not a Word document although its name ends in .docx"),
-        (zipped("a.txt"), "a.zip", UnsupportedFormat, "is a zip archive"),
+        (zipped("a.txt"), "a.zip", UnsupportedFormat, "is an archive"),
+        (zipped("a.txt"), "a.txt", UnsupportedFormat, "is a zip archive although its name ends in .txt"),
         (zipped("[Content_Types].xml", "visio/document.xml"), "a.vsdx", UnsupportedFormat, "is an Office file of a kind"),
         (zipped("[Content_Types].xml", "visio/document.xml"), "a.xlsx", BrokenDocument, "is not an Excel workbook although"),
         (
