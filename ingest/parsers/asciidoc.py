@@ -46,7 +46,7 @@ def parse_asciidoc(data: bytes, name: str) -> Parsed:
 class _Reader:
     """Goes through the lines; what a paragraph holds is gathered until it ends."""
 
-    def __init__(self, builder: TextBuilder, lines: Sequence[str]) -> None:
+    def __init__(self, builder: TextBuilder, lines: list[str]) -> None:
         self._builder = builder
         self._lines = lines
         self._at = 0
@@ -119,7 +119,8 @@ class _Reader:
         kind, held = delimiter[0], self._lines[start:end]
         if kind in "=*_" or delimiter == "--":
             # Its content is read like any other: only the closing line is passed over.
-            self._lines = [*self._lines[:end], "", *self._lines[end + 1 :]] if end < len(self._lines) else self._lines
+            if end < len(self._lines):
+                self._lines[end] = ""
             return
         self._at = end + 1
         if kind == "/":

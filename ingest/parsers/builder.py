@@ -222,15 +222,17 @@ class TextBuilder:
 
     def _places(self, text: str, start: int, numbers: Sequence[int | None]) -> tuple[Place, ...]:
         """The place of each line that has a number, else the one place of them all."""
+        name = " ".join(clean(self.place).split())
+        name = name if len(name) <= _LONGEST_HEADING else ""
         if not self.unit:
-            return (Place(start, self.place),) if self.place else ()
+            return (Place(start, name),) if name else ()
         places, beginning = [], start
         for line, number in zip(text.split("\n"), numbers, strict=False):
             if number is not None:
-                places.append(Place(start, self.place, self.unit, number))
+                places.append(Place(start, name, self.unit, number))
             start += len(line) + 1
-        if not places and self.place:
-            return (Place(beginning, self.place),)
+        if not places and name:
+            return (Place(beginning, name),)
         return tuple(places)
 
 

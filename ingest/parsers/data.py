@@ -29,10 +29,11 @@ def parse_json(data: bytes, name: str) -> Parsed:
     text = builder.cleaned(decode(data))
     try:
         value = read_json(text)
-    except BrokenDocument:
-        if "\n" not in text.strip():
-            raise
-        _add_lines(builder, text)
+    except BrokenDocument as error:
+        try:
+            _add_lines(builder, text)
+        except BrokenDocument:
+            raise error from None
         return builder.build(title_of(name), "application/x-ndjson")
     _Writer(builder).value("", value, 1)
     return builder.build(_title(value) or title_of(name), "application/json")

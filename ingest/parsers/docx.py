@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ingest.errors import EmptyDocument
 from ingest.parsers.builder import TextBuilder, clean, marked
 from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.formulas import add_chart, formula
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
+from ingest.parsers.tree import read_xml
 from ingest.parsers.zipped import opened
 from ingest.types import Parsed
 
@@ -35,6 +37,8 @@ _WRAPPERS = frozenset(
     _W + tag for tag in ("sdt", "sdtContent", "ins", "moveTo", "smartTag", "customXml", "hyperlink", "fldSimple")
 )
 _DELETED = frozenset((_W + "del", _W + "moveFrom", _W + "pPr", _FALLBACK))
+_FORMULA = "{http://schemas.openxmlformats.org/officeDocument/2006/math}oMath"
+_CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"
 _DESCRIBED = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}docPr"
 _DEEPEST_STYLE = 12  # styles may be based on one another; this also ends circles
 _TINY = 4  # half points
@@ -55,6 +59,7 @@ def parse_docx(data: bytes, name: str) -> Parsed:
     document = open_document(io.BytesIO(data))
     reader = _Reader(_Looks(document), _levels(document))
     reader.footnotes = _footnotes(document, reader.looks)
+    reader.charts = _charts(document)
     reader.read(document.element.body)
     reader.beside(document)
     if reader.builder.empty:
@@ -82,6 +87,7 @@ class _Reader:
         self.builder = TextBuilder()
         self.looks = looks
         self.footnotes: dict[str, list[str]] = {}
+        self.charts: dict[str, Any] = {}
         self._levels = levels
 
     def read(self, parent: Any) -> None:
@@ -120,6 +126,10 @@ class _Reader:
         for box in element.iter(_W + "txbxContent"):
             if not any(parent.tag in (_FALLBACK, _W + "txbxContent") for parent in box.iterancestors()):
                 self.read(box)
+        for chart in element.iter(_CHART):
+            part = self.charts.get(next((value for key, value in chart.attrib.items() if key.endswith("}id")), ""))
+            if part is not None:
+                add_chart(self.builder, part)
         for mark in element.iter(_W + "footnoteReference"):
             for note in self.footnotes.pop(mark.get(_W + "id"), ()):
                 self.builder.text(note)
@@ -329,6 +339,8 @@ def _text(paragraph: Any, looks: _Looks) -> str:
         elif element.tag == _W + "t":
             text = element.text or ""
             parts.append(marked(text, hidden[0], sure=hidden[1]) if hidden[0] else text)
+        elif element.tag == _FORMULA:
+            parts.append(formula(element))
         elif element.tag == _W + "tab":
             parts.append("\t")
         elif element.tag in (_W + "br", _W + "cr"):
@@ -388,6 +400,16 @@ def _footnotes(document: Document, looks: _Looks) -> dict[str, list[str]]:
             texts = [_text(paragraph, looks).strip() for paragraph in note.iter(_W + "p")]
             notes[note.get(_W + "id")] = [text for text in texts if text]
     return notes
+
+
+def _charts(document: Document) -> dict[str, Any]:
+    """The charts that paragraphs refer to by their relation."""
+    charts = {}
+    for name, relation in document.part.rels.items():
+        if relation.reltype.endswith("/chart") and not relation.is_external:
+            with suppress(SyntaxError):  # a chart that can't be read is no reason to refuse the text
+                charts[name] = read_xml(relation.target_part.blob)
+    return charts
 
 
 def _part(document: Document, name: str, tag: str) -> Iterator[Any]:

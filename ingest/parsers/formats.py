@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 from ingest.errors import BrokenDocument, Encrypted, UnsupportedFormat
@@ -133,7 +134,7 @@ def format_of(data: bytes, name: str) -> Format:
     if _HTML.match(data[:4096]) or (data[:2] in (b"\xff\xfe", b"\xfe\xff") and _HTML.match(data[2:4096].replace(b"\0", b""))):
         return BY_KIND["html"]
     if by_name is None:
-        raise UnsupportedFormat(f"ends in {suffix}, which can't be read; what can be: {', '.join(SUPPORTED)}")
+        raise UnsupportedFormat(f"ends in {suffix}, which can't be read", hint="docs/formats.md has what can be read.")
     if by_name.proves:
         raise BrokenDocument(f"is not {by_name.name} although its name ends in {suffix}")
     return by_name
@@ -149,7 +150,7 @@ def _zipped(data: bytes, suffix: str) -> Format:
             mimetype = b""
             if "mimetype" in names and archive.getinfo("mimetype").file_size <= _LONGEST_MIMETYPE:
                 mimetype = archive.read("mimetype").strip()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         if claimed:
             raise BrokenDocument(f"is a broken {claimed.name.split(' ', 1)[1]}: its archive is cut short or damaged") from error
         raise UnsupportedFormat("is a damaged zip archive, which can't be read") from error

@@ -31,6 +31,8 @@ def parse_xml(data: bytes, name: str) -> Parsed:
     except (etree.XMLSyntaxError, ValueError) as error:
         raise BrokenDocument(f"is not well-formed XML: {' '.join(str(error).split())[:200]}") from error
     writer = _Writer()
+    for comment in (*root.itersiblings(etree.Comment, preceding=True), *root.iter(etree.Comment)):
+        writer.builder.beside("comment", comment.text or "")
     writer.element(root, 1)
     return writer.builder.build("", "application/xml", title_of(name))
 
@@ -44,12 +46,7 @@ class _Writer:
 
     def element(self, element: Any, level: int) -> None:
         """An element and all below it."""
-        children = []
-        for child in element:
-            if local(child):
-                children.append(child)
-            else:
-                self._unread(child)
+        children = [child for child in element if local(child)]
         if not children or _is_mixed(element, children):
             self._put(self._line(element), element.sourceline)
             return
@@ -113,12 +110,6 @@ class _Writer:
         rows = [[values.get(column, "") for column in columns] for values in map(_record, records)]
         lines = [record.sourceline or 1 for record in records]
         self.builder.table([[local_name(column) for column in columns], *rows], numbers=[lines[0], *lines])
-
-    def _unread(self, node: Any) -> None:
-        from lxml import etree
-
-        if node.tag is etree.Comment:
-            self.builder.beside("comment", node.text or "")
 
 
 def local_name(key: str) -> str:

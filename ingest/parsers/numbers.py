@@ -45,8 +45,9 @@ class _Section(NamedTuple):
 
 def shown(value: float, code: str, *, since_1904: bool = False) -> str:
     """The number as the format `code` has it; '' where that shows nothing."""
-    sections = _sections(code)
-    section, signed = _chosen(sections, value)
+    if code == "General":
+        return general(value)
+    section, signed = _chosen(_sections(code), value)
     if not signed and value < 0:
         value = -value
     if not section.pieces:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from ingest.parsers.builder import TextBuilder, marked
 from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.formulas import add_chart
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
 from ingest.parsers.tree import local, read_xml, relations, title_in
@@ -54,8 +56,9 @@ def _beside(builder: TextBuilder, archive: zipfile.ZipFile, slide: Any, related:
         builder.beside("alternative text", f"{shape.get('title') or ''} {shape.get('descr') or ''}")
     for kind, part in related.values():
         if kind == "comments":
-            for comment in read_xml(archive.read(part)).iter("{*}cm"):
-                builder.beside("comment", " ".join(t.text or "" for t in comment.iter("{*}text", "{*}t")))
+            with suppress(SyntaxError):  # comments that can't be read are no reason to refuse the slides
+                for comment in read_xml(archive.read(part)).iter("{*}cm"):
+                    builder.beside("comment", " ".join(t.text or "" for t in comment.iter("{*}text", "{*}t")))
 
 
 class _Slide:
@@ -110,23 +113,7 @@ class _Slide:
                 for point in read_xml(self._archive.read(part)).iter("{*}pt"):
                     self.builder.text("\n".join(self._paragraphs(point)))
             elif name == "chart" and kind == "chart":
-                self._chart(read_xml(self._archive.read(part)))
-
-    def _chart(self, chart: Any) -> None:
-        title = chart.find(".//{*}title")
-        if title is not None:
-            self.builder.text(" ".join(self._paragraphs(title)))
-        series = list(chart.iter("{*}ser"))
-        names = [_values(one.find("{*}tx")) for one in series]
-        columns = [_values(one.find("{*}val")) or _values(one.find("{*}yVal")) for one in series]
-        categories = next(
-            (found for one in series if (found := _values(one.find("{*}cat")) or _values(one.find("{*}xVal")))), []
-        )
-        if any(columns):
-            height = max(map(len, [categories, *columns]))
-            rows = [["", *(" ".join(name) for name in names)]]
-            rows += [[column[at] if at < len(column) else "" for column in (categories, *columns)] for at in range(height)]
-            self.builder.table(rows)
+                add_chart(self.builder, read_xml(self._archive.read(part)))
 
     def _table(self, table: Any) -> None:
         rows: list[list[Cell]] = []
@@ -221,8 +208,3 @@ def _solid(element: Any) -> RGB | None:
     if len(value) != 6 or not all(digit in "0123456789abcdefABCDEF" for digit in value):
         return None
     return int(value[:2], 16), int(value[2:4], 16), int(value[4:], 16)
-
-
-def _values(element: Any) -> list[str]:
-    """The words or numbers that a chart keeps of its data."""
-    return [v.text or "" for v in element.iter("{*}v")][:1000] if element is not None else []

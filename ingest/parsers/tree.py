@@ -72,3 +72,9 @@ def title_in(archive: zipfile.ZipFile) -> str:
     except etree.XMLSyntaxError:
         return ""
     return "".join(root.xpath("string(//*[local-name()='title'])"))
+
+
+def words_in(element: Any) -> str:
+    """The paragraphs of a shape or a title, a line each."""
+    paragraphs = ("".join(t.text or "" for t in p.iter("{*}t")) for p in element.iter("{*}p"))
+    return "\n".join(text for text in paragraphs if text.strip())

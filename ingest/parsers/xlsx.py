@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from ingest.parsers.builder import TextBuilder, marked
@@ -13,7 +15,7 @@ from ingest.parsers.css import RGB, WHITE, near
 from ingest.parsers.names import title_of
 from ingest.parsers.numbers import BUILT_IN, general, shown, shown_text
 from ingest.parsers.sheet import Sheet, add_sheet
-from ingest.parsers.tree import attribute, local, read_xml, relations, stream_xml, title_in
+from ingest.parsers.tree import attribute, local, read_xml, relations, stream_xml, title_in, words_in
 from ingest.parsers.zipped import opened
 from ingest.types import Parsed
 
@@ -114,7 +116,7 @@ class _Book:
                 continue
             if row.get("hidden") in ("1", "true"):
                 gone.append(text)
-            elif any(first <= column <= last for first, last in columns):
+            elif columns and any(first <= column <= last for first, last in columns):
                 sheet.hide(column, text)
             elif way == "not displayed":
                 sheet.hidden.append((way, text))
@@ -127,14 +129,14 @@ class _Book:
         kind = cell.get("t") or "n"
         index = int(cell.get("s") or 0)
         style = self.styles[index] if index < len(self.styles) else _Style()
+        parts = {local(child): child for child in cell}
         if kind == "inlineStr":
-            text = _rich(cell.find("{*}is"))
+            text = _rich(parts.get("is"))
         else:
-            value = cell.find("{*}v")
-            held = (value.text or "") if value is not None else ""
+            held = (parts["v"].text or "") if "v" in parts else ""
             if not held:
-                formula = cell.find("{*}f")
-                return (f"={formula.text}" if formula is not None and formula.text else ""), ""
+                formula = parts["f"].text if "f" in parts else ""
+                return (f"={formula}" if formula else ""), ""
             if kind == "n":
                 number = float(held)
                 text = shown(number, style.code, since_1904=self.since_1904) if abs(number) < 1e300 else held
@@ -149,18 +151,25 @@ class _Book:
         return (seen, style.way) if seen or not text else (text, "not displayed")
 
     def _around(self, sheet: Sheet, part: str) -> None:
-        """Comments on a sheet's cells, and the text of shapes that lie over them."""
-        last = max(sheet.cells, default=0)
+        """Comments on a sheet's cells, and the words of shapes and charts that lie over them."""
+        shown = []
         for kind, other in relations(self.archive, part).values():
-            if kind == "comments" or kind == "threadedComment":
-                for comment in read_xml(self.archive.read(other)).iter("{*}comment", "{*}threadedComment"):
+            if kind not in ("comments", "threadedComment", "drawing"):
+                continue
+            with suppress(SyntaxError):  # what lies around the cells and can't be read is no reason to refuse them
+                root = read_xml(self.archive.read(other))
+                for comment in root.iter("{*}comment", "{*}threadedComment"):
                     sheet.hidden.append(("comment", " ".join(t.text or "" for t in comment.iter("{*}t", "{*}text"))))
-            elif kind == "drawing":
-                for body in read_xml(self.archive.read(other)).iter("{*}txBody"):
-                    text = "\n".join("".join(t.text or "" for t in p.iter("{*}t")) for p in body.iter("{*}p")).strip()
-                    if text and last < _LAST_ROW:
-                        last += 2
-                        sheet.put(last, 1, text)
+                shown += [words_in(body) for body in root.iter("{*}txBody")]
+                shown += [
+                    words_in(title)
+                    for related, chart in relations(self.archive, other).values()
+                    if related == "chart"
+                    for title in read_xml(self.archive.read(chart)).iter("{*}title")
+                ]
+        last = max(sheet.cells, default=0)
+        for row, text in enumerate((text for text in shown if text), last // 2 + 1):
+            sheet.put(2 * row + 1, 1, text)
 
 
 def _shared(data: bytes) -> list[str]:
@@ -229,6 +238,7 @@ def _colour(element: Any) -> RGB | None:
     return int(value[:2], 16), int(value[2:4], 16), int(value[4:], 16)
 
 
+@cache
 def _column(name: str) -> int:
     number = 0
     for letter in name:

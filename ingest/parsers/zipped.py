@@ -35,11 +35,18 @@ def check_archive(archive: zipfile.ZipFile) -> None:
 @contextmanager
 def opened(data: bytes, what: str) -> Iterator[zipfile.ZipFile]:
     """The archive of a `what` ("Word document"), checked; what goes wrong while it is open is said of that."""
+    damaged = f"is a broken {what}: its archive is cut short or damaged"
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            check_archive(archive)
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise BrokenDocument(damaged) from error
+    with archive:
+        check_archive(archive)
+        try:
             yield archive
-    except KeyError as error:
-        raise BrokenDocument(f"is a broken {what}: parts of it are missing") from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
-        raise BrokenDocument(f"is a broken {what}: its archive is cut short or damaged") from error
+        except KeyError as error:
+            if "no item named" not in str(error):
+                raise
+            raise BrokenDocument(f"is a broken {what}: parts of it are missing") from error
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
+            raise BrokenDocument(damaged) from error

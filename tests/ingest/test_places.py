@@ -94,3 +94,12 @@ def test_a_place_comes_along_to_the_hit_and_stays(tmp_path: Path) -> None:
         assert (chunk.place_at(start, start + 20) or "").endswith("', A252:B252")
         assert row.as_dict()["place"] == chunk.place
         assert talk.chunk.place == "00:01:02"
+
+
+def test_a_name_is_one_line_and_not_endless() -> None:
+    builder = TextBuilder()
+    builder.place = "Sheet 'a\n b\u200b'"
+    builder.text("One.")
+    builder.place = "x" * 1000
+    builder.text("Two.")
+    assert [block.places for block in builder.build("", "text/plain", "a").blocks] == [(Place(0, "Sheet 'a b'"),), ()]

@@ -173,3 +173,21 @@ def test_broken_and_encrypted_archives() -> None:
     locked[directory + 8] |= 1
     with pytest.raises(Encrypted, match="needs a password"):
         parse_docx(bytes(locked), "a.docx")
+
+
+def test_formulas_read_like_formulas() -> None:
+    def run(text: str) -> str:
+        return f"<m:r><m:t>{text}</m:t></m:r>"
+
+    power = f"<m:sSup><m:e>{run('a')}</m:e><m:sup>{run('2')}</m:sup></m:sSup>"
+    ratio = f"<m:f><m:fPr/><m:num>{run('nπ')}</m:num><m:den>{run('L')}</m:den></m:f>"
+    total = f'<m:nary><m:naryPr><m:chr m:val="∑"/></m:naryPr><m:sub>{run("n=1")}</m:sub><m:sup>{run("k")}</m:sup>'
+    total += f"<m:e>{run('n')}</m:e></m:nary>"
+    root = f"<m:rad><m:e>{run('x')}</m:e></m:rad>"
+    math = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    around = (
+        '<w:p xmlns:m="{}"><w:r><w:t xml:space="preserve">With </w:t></w:r><m:oMath>{}</m:oMath><w:r><w:t>.</w:t></w:r></w:p>'
+    )
+    deep = "<m:e>" * 100 + "</m:e>" * 100
+    shown = [texts(parse_docx(in_body(around.format(math, one)), "a.docx"))[0] for one in (power, ratio, total, root, deep)]
+    assert shown == ["With a^2.", "With (nπ)/(L).", "With ∑_{n=1}^k n.", "With √(x).", "With ."]

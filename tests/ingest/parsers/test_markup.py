@@ -42,7 +42,10 @@ def test_titles_are_headings_and_mixed_text_a_paragraph() -> None:
 
 
 def test_comments_are_noted() -> None:
-    assert hidden(parse(b"<a><b>x</b><!-- ignore all --><c>y</c></a>", "a.xml")) == [("comment", "ignore all")]
+    data = b"<!-- first --><a><b>x</b><!-- ignore all --><p>one <!-- and this -->two <i>three</i></p></a>"
+    parsed = parse(data, "a.xml")
+    assert hidden(parsed) == [("comment", "first"), ("comment", "ignore all"), ("comment", "and this")]
+    assert texts(parsed) == ["b: x\none two three"]
 
 
 def test_entities_are_not_followed(tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ def test_sheets_tables_and_the_ranges_they_stand_at() -> None:
         sheet.title = "Q1"
         for row in (["Sales of the first quarter"], ["Region", "Units", "Share"], ["North", 1234.5, 0.25], ["South", 7, 0.755]):
             sheet.append(row)
-        for row in (3, 4):
-            sheet.cell(row, 2).number_format = '#,##0.00 "kg"'
-            sheet.cell(row, 3).number_format = "0%"
+        for number in (3, 4):
+            sheet.cell(number, 2).number_format = '#,##0.00 "kg"'
+            sheet.cell(number, 3).number_format = "0%"
         sheet["B8"] = "Checked by"
         sheet["C8"] = date(2024, 7, 1)
         sheet["C8"].number_format = "d mmm yyyy"
@@ -211,3 +211,21 @@ def test_a_bomb_and_a_broken_archive() -> None:
         parse(in_sheet("<row/>" * 2_000_000), "a.xlsx")
     with pytest.raises(BrokenDocument, match="parts of it are missing"):
         parse(zip_of({"xl/workbook.xml.rels": "x", "xl/workbook.xml/x": "x"}), "a.xlsx")
+
+
+def test_titles_of_charts_stand_below_the_cells() -> None:
+    def fill(book: Any) -> None:
+        from openpyxl.chart import LineChart, Reference
+
+        sheet = book.active
+        for row in (["Year", "Ducks"], [2023, 120], [2024, 130]):
+            sheet.append(row)
+        chart = LineChart()
+        chart.title = "Ducks by year"
+        chart.add_data(Reference(sheet, min_col=2, min_row=1, max_row=3), titles_from_data=True)
+        sheet.add_chart(chart, "E5")
+
+    assert texts(check(parse(make_xlsx(fill), "a.xlsx")))[1:] == [
+        "| Year | Ducks |\n| --- | --- |\n| 2023 | 120 |\n| 2024 | 130 |",
+        "Ducks by year",
+    ]

@@ -165,7 +165,7 @@ def test_search_gives_hits(client: TestClient) -> None:
     response = client.post("/v1/search", json={"query": "leave", "k": 1, "mode": "keyword"})
     assert response.status_code == 200
     [hit] = response.json()["hits"]
-    assert set(hit) == {"document_id", "source", "title", "page", "heading", "start", "end", "score", "text"}
+    assert set(hit) == {"document_id", "source", "title", "page", "heading", "start", "end", "score", "text", "place"}
 
 
 @pytest.mark.parametrize(
