@@ -21,7 +21,7 @@ from benchmarks.data import folder
 from benchmarks.registry import Options
 from benchmarks.results import Result, Table
 
-SECONDS = 60.0  # a file that takes longer has failed
+SECONDS = 120.0  # by the clock: a file that takes longer has failed
 STARTING_SECONDS = 180.0
 CHILD = Path(__file__).with_name("parsers_child.py")
 ROOT = Path(__file__).resolve().parent.parent
@@ -308,7 +308,7 @@ def run(options: Options) -> dict[str, Any]:
             missing[name] = reason
             print(f"{name} is left out: {reason}", flush=True)
             continue
-        if name in ("ours", *ALL):
+        if name in ("ours", "markitdown"):
             others[name], _ = measured(name, rest)
     tables = [_quality(kind, found) for kind in CANDIDATES if any(kind in scores for scores in found.values())]
     return Result(
@@ -326,7 +326,7 @@ def _quality(kind: str, found: Mapping[str, Mapping[str, Score]]) -> Table:
             rows.append([name, *shares, 1000 * score.seconds / max(1, unit), score.failed])
     ours = found["ours"].get(kind)
     count = f"{ours.files} files" + (f", {ours.pages} pages" if kind == "pdf" else "") if ours else ""
-    each = "ms a page" if kind == "pdf" else "ms a file"
+    each = "CPU ms a page" if kind == "pdf" else "CPU ms a file"
     tables = f"; {ours.tables[1]} tables of {ours.rows[1]} rows" if ours and ours.tables[1] else ""
     return Table(f"{kind}: {count}{tables}", ("library", "words", "neighbours", "tables", "rows", each, "failed"), rows)
 

@@ -30,7 +30,7 @@ _NO_TITLE = re.compile(
     re.IGNORECASE,
 )
 _MOST_OUTLINE_ENTRIES = 10_000
-_SCAN_DPI = 150  # of pages that OCR reads: finer ones cost time and find no more
+_SCAN_DPI = 150  # of pages that OCR reads: small print is some 15 pixels high then, which is enough
 _MOST_SCAN_SIDE = 3000  # pixels
 _MOST_NAMED = 10  # pages without text
 _MOST_ANNOTATIONS = 200  # of a page

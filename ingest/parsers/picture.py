@@ -17,6 +17,8 @@ from ingest.parsers.pdf_places import Letters, find_letters, letters_of
 from ingest.parsers.scan import Scan, read_scan
 from ingest.types import PagePlaces, Parsed, Wanted
 
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_MEDIA_TYPES = {"MPO": "image/jpeg"}  # a JPEG with a second picture, as some cameras make it
 _MOST_PIXELS = 80_000_000
 _MOST_PICTURES = 200  # of one file
 
@@ -28,8 +30,8 @@ def parse_picture(data: bytes, name: str) -> Parsed:
     builder, unread = TextBuilder(), 0
     pages = []
     with _open(data) as picture:
-        media_type = picture.get_format_mimetype() or "image/x-unknown"
-        count = getattr(picture, "n_frames", 1)
+        media_type = _MEDIA_TYPES.get(picture.format) or picture.get_format_mimetype()
+        count = _count(picture)
         for number in range(1, count + 1):
             if number > _MOST_PICTURES or not ocr.is_time():
                 unread = count - number + 1
@@ -49,7 +51,7 @@ def find_places(data: bytes, wanted: Sequence[Wanted]) -> list[PagePlaces]:
         raise UnsupportedFormat(f"is a picture: {ocr.INSTALL}")
     scans: dict[int, Scan] = {}
     with _open(data) as picture:
-        count = getattr(picture, "n_frames", 1)
+        count = _count(picture)
 
         @cache
         def letters(number: int) -> Letters:
@@ -66,13 +68,18 @@ def _open(data: bytes) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        picture = Image.open(io.BytesIO(data))
+        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BrokenDocument("is a broken picture, or one of a kind that can't be read") from error
     if picture.width * picture.height > _MOST_PIXELS:
         picture.close()
         raise TooLarge(f"has {picture.width:,} by {picture.height:,} pixels, more than {_MOST_PIXELS:,} in all")
     return picture
+
+
+def _count(picture: Any) -> int:
+    """How many pages it has; the pictures of an animation are none."""
+    return int(getattr(picture, "n_frames", 1)) if picture.format == "TIFF" else 1
 
 
 def _frame(picture: Any, number: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any, BinaryIO
@@ -121,6 +122,8 @@ def unpack_pages(header: Header, _: bytes = b"") -> list[PagePlaces]:
     places = []
     for page, width, height, boxes in header["places"]:
         numbers = tuple((float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in boxes)
+        if not all(math.isfinite(number) for number in (width, height, *(side for box in numbers for side in box))):
+            raise ValueError("a place that is nowhere")
         places.append(PagePlaces(int(page), float(width), float(height), numbers))
     return places
 

@@ -114,12 +114,19 @@ def cite(page: Page, question: str) -> None:
     page.locator(".exchange").last.locator(".mark").first.click()
 
 
+def show_page(page: Page) -> None:
+    """Have the page shown, also where finding the place took so long that the text was."""
+    expect(page.locator("#source-views")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Page", exact=True).click()
+
+
 @pytest.mark.parametrize(
     ("question", "number", "fact"),
     [("When does the parking garage open?", 2, PARKING), ("Where are bicycles parked?", 3, BICYCLES)],
 )
 def test_the_page_opens_with_the_box_on_the_quoted_words(page: Page, question: str, number: int, fact: str) -> None:
     cite(page, question)
+    show_page(page)
     expect(page.locator(".pages-where")).to_have_text(f"Page {number} of 3")
     expect(page.locator(".quote-box")).to_have_count(1)
     expect(page.locator(".quote-box")).to_be_in_viewport()
@@ -139,6 +146,7 @@ def test_the_page_opens_with_the_box_on_the_quoted_words(page: Page, question: s
 
 def test_pages_are_turned(page: Page) -> None:
     cite(page, "When does the parking garage open?")
+    show_page(page)
     expect(page.locator(".pages-where")).to_have_text("Page 2 of 3")
     page.get_by_role("button", name="Next page").click()
     expect(page.locator(".pages-where")).to_have_text("Page 3 of 3")
@@ -170,6 +178,7 @@ def test_other_formats_are_shown_as_text(page: Page) -> None:
 @pytest.mark.skipif(not ocr.installed(), reason="needs the extra `ocr`")
 def test_a_quote_of_a_picture_is_boxed_on_it(page: Page) -> None:
     cite(page, "Who waters the plants of the office?")
+    show_page(page)
     expect(page.locator(".sheet img")).to_be_visible()
     expect(page.locator(".quote-box")).to_have_count(1)
     image, box = (page.locator(name).bounding_box() for name in (".sheet img", ".quote-box"))
@@ -183,6 +192,7 @@ def test_a_quote_of_a_picture_is_boxed_on_it(page: Page) -> None:
 def test_on_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     cite(page, "When does the parking garage open?")
+    show_page(page)
     expect(page.locator(".quote-box")).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     boxes = "[...document.querySelectorAll('body, #source-body')].map(box => box.scrollWidth - box.clientWidth)"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from reportlab.pdfgen import canvas
 
 from ingest.build import open_pipeline
 from ingest.errors import DocumentNotFound, SourceError
@@ -58,6 +60,20 @@ def test_a_folder_is_taken_in_with_one_line_for_each_file(pipeline: Pipeline, do
     assert sorted(entry.source for entry in report.documents) == [info.source for info in pipeline.index.documents()]
     assert sorted(pipeline.index.ledger(), key=str) == sorted(report.documents, key=str)
     assert_whole(pipeline.index)
+
+
+def test_pages_that_were_not_read_are_told_in_the_ledger(pipeline: Pipeline, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    drawing = canvas.Canvas(stream)
+    drawing.drawString(72, 700, "The first page carries its text.")
+    drawing.showPage()
+    drawing.rect(100, 100, 300, 300, fill=1)
+    drawing.save()
+    (tmp_path / "scan.pdf").write_bytes(stream.getvalue())
+    [entry] = pipeline.add([tmp_path / "scan.pdf"]).documents
+    assert (entry.status, entry.chunks) == ("added", 1)
+    assert entry.reason is not None and entry.reason.startswith("page 2 of 2 is a picture without text")
+    assert pipeline.index.ledger() == [entry]
 
 
 def test_what_did_not_change_costs_no_embedding(pipeline: Pipeline, docs: Path) -> None:

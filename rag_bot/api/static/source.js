@@ -9,6 +9,7 @@ import { hasPages, Pages, pageProblem } from "./pages.js";
 
 const AROUND = 2000;
 const MORE = 6000;
+const PATIENCE = 2000; // milliseconds
 
 export class SourcePanel {
   /** `onclose(opener)`: give the focus back; `onlayout()`: the panel has come or gone. */
@@ -95,34 +96,52 @@ export class SourcePanel {
     }
   }
 
-  /** Show the page that the quote stands on; false where its text must do: there are no pages, or other words there now. */
+  /** Show the page that the quote stands on; false where its text must do: there are no pages, or other words there now.
+   *  Where finding the place takes long (a scan is read once more), the text is shown, and the page is offered beside it. */
   async drawPage(info, stretch, citation, signal) {
     if (!citation || !hasPages(info)) return false;
     if (stretch.cut(citation.start, citation.end).inside !== citation.quote) return false;
+    let late = false;
+    const patience = setTimeout(() => {
+      late = true;
+      this.draw(stretch, citation);
+    }, PATIENCE);
     try {
       const places = await documents.boxes(info.document_id, citation.start, citation.end, signal);
-      if (!places.length || signal.aborted) return false;
+      if (!places.length || signal.aborted) return late || signal.aborted;
       this.shown = { stretch, citation, pages: new Pages(info, places) };
-      this.body.replaceChildren(this.shown.pages.node);
-      await this.shown.pages.draw();
-      if (!signal.aborted) this.view("page");
+      clearTimeout(patience);
+      await this.view(late ? "text" : "page");
     } catch (problem) {
       if (signal.aborted) throw problem;
-      this.shown = null;
-      this.draw(stretch, citation);
-      this.body.prepend(el("p", { class: "muted page-note", role: "status" }, pageProblem(problem)));
+      this.drawInstead(stretch, citation, problem);
+    } finally {
+      clearTimeout(patience);
     }
     return true;
   }
 
   /** Show the `page` or the `text`. */
-  view(kind) {
-    const { stretch, citation, pages } = this.shown;
+  async view(kind) {
+    const shown = this.shown;
     byId("source-views").hidden = false;
     for (const each of ["page", "text"]) byId(`view-${each}`).setAttribute("aria-pressed", String(each === kind));
-    if (kind === "text") return this.draw(stretch, citation);
-    this.body.replaceChildren(pages.node);
-    pages.reveal(this.body);
+    if (kind === "text") return this.draw(shown.stretch, shown.citation);
+    this.body.replaceChildren(shown.pages.node);
+    try {
+      await shown.pages.draw();
+      if (shown === this.shown) shown.pages.reveal(this.body);
+    } catch (problem) {
+      if (shown === this.shown) this.drawInstead(shown.stretch, shown.citation, problem);
+    }
+  }
+
+  /** Show the text, as the page can't be. */
+  drawInstead(stretch, citation, problem) {
+    this.shown = null;
+    byId("source-views").hidden = true;
+    this.draw(stretch, citation);
+    this.body.prepend(el("p", { class: "muted page-note", role: "status" }, pageProblem(problem)));
   }
 
   draw(stretch, citation) {

@@ -1,0 +1,35 @@
+"""Settings of ingestion that are read in a way of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingest.settings import IngestSettings
+
+
+@pytest.mark.parametrize(
+    ("value", "passwords"),
+    [
+        ("", []),
+        ("one, and a comma", ["one, and a comma"]),
+        ('["one", "two"]', ["one", "two"]),
+        ("[1234]", ["1234"]),
+        ("[not a list", ["[not a list"]),
+    ],
+)
+def test_passwords_are_one_or_a_list_and_are_shown_nowhere(
+    monkeypatch: pytest.MonkeyPatch, value: str, passwords: list[str]
+) -> None:
+    monkeypatch.setenv("RAG_BOT_PASSWORDS", value)
+    settings = IngestSettings()
+    assert [password.get_secret_value() for password in settings.passwords] == passwords
+    shown = f"{settings!r} {settings.model_dump_json()}"
+    assert not any(password in shown for password in passwords)
+
+
+def test_passwords_from_the_file_of_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rag-bot.toml").write_text('passwords = ["one", "two"]\n', encoding="utf-8")
+    assert [password.get_secret_value() for password in IngestSettings().passwords] == ["one", "two"]
