@@ -63,6 +63,9 @@ BENCHMARKS = {
     "personal_data": Benchmark(
         "Personal data and secrets: found where labelled, and false alarms", "benchmarks.personal_data:run"
     ),
+    "curation": Benchmark(
+        "Copies folded, contradictions, boilerplate and languages found, and the cost of that", "benchmarks.curation:run"
+    ),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False

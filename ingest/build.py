@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from ingest.chunker import Chunker
+from ingest.curate.curator import Curator
 from ingest.embedder import Embedder
 from ingest.index import Index
 from ingest.inspect.inspector import Inspector, Policies
@@ -31,7 +32,9 @@ def open_pipeline(
         return Chunker(embedder.count_tokens, limit=settings.chunk_tokens, max_tokens=embedder.max_tokens)
 
     inspector = make_inspector(settings)
-    return Pipeline(index, find=find, parse=pool, chunker=chunker, max_bytes=settings.max_file_bytes, inspect=inspector)
+    return Pipeline(
+        index, find=find, parse=pool, chunker=chunker, max_bytes=settings.max_file_bytes, inspect=inspector, curate=Curator()
+    )
 
 
 def make_inspector(settings: IngestSettings) -> Inspector:

@@ -73,6 +73,9 @@ def show_document(info: DocumentInfo, findings: Sequence[Finding], beginning: st
         "size": f"{count(info.characters, 'character')} in {count(info.chunks, 'chunk')}",
         "sha256": info.sha256,
         "added": info.added_at,
+        "language": info.language or "not known",
+        "quality": "not known" if info.quality is None else f"{info.quality:.2f}",
+        "version": " of ".join(filter(None, (info.version, info.dated))) or "none said",
         "found": _counted(findings) + ("; parts of the text are masked" if info.masked else ""),
     }
     _show_pairs(pairs)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 from ingest.chunker import Chunker
+from ingest.curate import Facts
 from ingest.embedder import embed_in_steps
 from ingest.errors import DocumentError, DocumentNotFound, EmptyDocument, IngestError, SourceError, TooLarge
 from ingest.index import UPLOAD, Index, document_id
@@ -48,6 +49,14 @@ def no_inspection(parsed: Parsed, *, released: bool = False) -> Inspection:
     return Inspection("keep", parsed)
 
 
+class Curate(Protocol):
+    """Says what of a document is chunked, and what there is to know about it and its chunks."""
+
+    def body(self, document: Document) -> Document: ...
+
+    def facts(self, document: Document, chunks: Sequence[Chunk]) -> Facts: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A document ready to be embedded; or the ledger line of one that needs no embedding.
@@ -66,6 +75,7 @@ class Prepared:
     data: bytes | None = None
     released: Quarantined | None = None
     outdated: tuple[Quarantined, ...] = ()
+    facts: Facts | None = None
 
 
 @dataclass(slots=True)
@@ -103,10 +113,11 @@ class Pipeline:
         chunker: Callable[[Index], Chunker],
         max_bytes: int,
         inspect: Inspect = no_inspection,
+        curate: Curate | None = None,
     ) -> None:
         self.index = index
         self._find, self._parse, self._inspect, self._max_bytes = find, parse, inspect, max_bytes
-        self._make_chunker = chunker
+        self._curate, self._make_chunker = curate, chunker
         self._chunker: Chunker | None = None
 
     def add(self, paths: Sequence[Path], progress: ProgressCallback | None = None) -> Report:
@@ -238,7 +249,16 @@ class Pipeline:
         run = _Run(len(found), progress)
         # Files are read, parsed and chunked by a thread of its own while this one embeds.
         self._embed(_ahead((self._prepare(file) for file in found), _AHEAD), run)
+        self._catch_up()
         return run
+
+    def _catch_up(self) -> None:
+        """Give documents that were taken in before there was curation their facts; their chunks stay as they are."""
+        if self._curate is None:
+            return
+        for missing in self.index.curation.missing():
+            facts = self._curate.facts(self.index.parsed(missing), self.index.chunks_of(missing))
+            self.index.put_facts(missing, facts)
 
     def _prepare(self, found: Found) -> Prepared:
         """Read, hash, parse and chunk one file; never raises for what is wrong with the file."""
@@ -324,10 +344,12 @@ class Pipeline:
     def _chunked(self, document: Document) -> Prepared:
         if self._chunker is None:
             self._chunker = self._make_chunker(self.index)
-        chunks = share_out(document, self._chunker(document))
+        body = self._curate.body(document) if self._curate else document
+        chunks = share_out(document, self._chunker(body))
         texts = tuple(self._chunker.text_to_embed(document, chunk) for chunk in chunks)
         spans = tuple(self._chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True))
-        return Prepared(document.source, document, chunks, texts, spans)
+        facts = self._curate.facts(document, chunks) if self._curate else None
+        return Prepared(document.source, document, chunks, texts, spans, facts=facts)
 
     def _failed(self, source: str, reason: str) -> Prepared:
         """A file that can't be taken in; what the index has of an earlier version of it stays."""
@@ -366,7 +388,7 @@ class Pipeline:
         at = 0
         for one in documents:
             assert one.document is not None
-            run.done(self.index.add(one.document, one.chunks, embedded[at : at + len(one.chunks)], one.released))
+            run.done(self.index.add(one.document, one.chunks, embedded[at : at + len(one.chunks)], one.released, one.facts))
             at += len(one.chunks)
 
 

@@ -15,12 +15,13 @@ from typing import Any, get_args
 
 import numpy as np
 
+from ingest.curate import Facts, tables
 from ingest.embedder import Embedded, Vectors
 from ingest.errors import DocumentNotFound, IndexBusy, IndexDamaged, IndexMissing, IndexReadOnly, StorageFull, StoreError
 from ingest.inspect import Finding
 from ingest.types import Block, Chunk, Document, DocumentInfo, LedgerEntry, Quarantined, QuarantineState
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 PIECE = 65_536  # characters; a text is kept in pieces, so that a passage of a huge document is read without the rest
 
 _DISK_FULL = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
@@ -59,7 +60,7 @@ CREATE TABLE quarantine (
 ) WITHOUT ROWID;
 CREATE INDEX quarantine_by_content ON quarantine(sha256);
 """
-# From the schema of each version to the next: what there was before has no findings, and nothing is held back.
+# From the schema of each version to the next: what there was before has no findings and no facts, and nothing is held back.
 _MIGRATIONS = {
     1: """
 ALTER TABLE documents ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
@@ -67,6 +68,8 @@ ALTER TABLE documents ADD COLUMN findings TEXT NOT NULL DEFAULT '';
 ALTER TABLE chunks ADD COLUMN findings TEXT NOT NULL DEFAULT '';
 """
     + _QUARANTINE,
+    2: "",
+    3: tables.SCHEMA,
 }
 _INFO = "id, source, title, media_type, chunks, characters, sha256, added_at"
 _HELD = "source, document_id, sha256, reason, findings, state, at"
@@ -96,7 +99,9 @@ class Store:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version == 0 and self.writable:
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(f"BEGIN; {_SCHEMA} {_QUARANTINE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            self._db.executescript(
+                f"BEGIN; {_SCHEMA} {_QUARANTINE} {tables.SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
         elif version == 0:
             raise IndexMissing(f"The index {self.path.parent} is empty.", "Fill it with: ingest add PATH")
         elif version in _MIGRATIONS:
@@ -158,20 +163,29 @@ class Store:
         return "findings" if self._schema > 1 else "''"
 
     @property
-    def _masked(self) -> str:
-        return "masked" if self._schema > 1 else "0"
+    def _infos(self) -> str:
+        """What gives the rows of `_info`, of a store of any schema."""
+        masked = "masked" if self._schema > 1 else "0"
+        if self._schema < 4:
+            return f"SELECT {_INFO}, {masked}, '', NULL, '', '' FROM documents"
+        return f"SELECT {_INFO}, {masked}, {tables.COLUMNS} FROM documents LEFT JOIN curation ON document_id = id"
+
+    @property
+    def curation(self) -> tables.Curation:
+        """What is known about documents and chunks beside what they say."""
+        return tables.Curation(self._rows, self._schema > 3)
 
     def documents(self) -> list[DocumentInfo]:
-        return [_info(row) for row in self._rows(f"SELECT {_INFO}, {self._masked} FROM documents ORDER BY source")]
+        return [_info(row) for row in self._rows(f"{self._infos} ORDER BY source")]
 
     def document(self, document_id: str) -> DocumentInfo:
-        row = self._row(f"SELECT {_INFO}, {self._masked} FROM documents WHERE id = ?", document_id)
+        row = self._row(f"{self._infos} WHERE id = ?", document_id)
         if row is None:
             raise DocumentNotFound(f"There is no document {document_id!r} in the index.", "`ingest list` shows what there is.")
         return _info(row)
 
     def find(self, source: str) -> DocumentInfo | None:
-        row = self._row(f"SELECT {_INFO}, {self._masked} FROM documents WHERE source = ?", source)
+        row = self._row(f"{self._infos} WHERE source = ?", source)
         return _info(row) if row else None
 
     def findings(self, document_id: str) -> tuple[Finding, ...]:
@@ -355,7 +369,12 @@ class Store:
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     def add(
-        self, document: Document, chunks: Sequence[Chunk], embedded: Embedded, released: Quarantined | None = None
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        embedded: Embedded,
+        released: Quarantined | None = None,
+        facts: Facts | None = None,
     ) -> LedgerEntry:
         """Put a document in place of what its source had before, in one transaction; `embedded` has a row for each chunk.
 
@@ -392,6 +411,8 @@ class Store:
                     for chunk, vector, sentences in zip(chunks, vectors, embedded.sentences, strict=True)
                 ),
             )
+            if facts:
+                tables.put(db, document.id, facts)
             entry = LedgerEntry(document.source, document.id, "replaced" if replaced else "added", None, len(chunks))
             self._write_ledger(entry)
             # What was held back of this source waits no longer: it has been replaced, or released.
@@ -399,6 +420,11 @@ class Store:
             if released:
                 self._put_in_quarantine(db, replace(released, state="released", at=_now()))
         return entry
+
+    def put_facts(self, document_id: str, facts: Facts) -> None:
+        """Give a document that came in without them its facts."""
+        with self._transaction(change=True) as db:
+            tables.put(db, document_id, facts)
 
     def hold(self, held: Quarantined, entry: LedgerEntry) -> None:
         """Note a version of a document that is held back, in place of what was held of its source before."""
@@ -469,6 +495,7 @@ class Store:
             source.close()
 
     def _drop(self, document_id: str) -> bool:
+        tables.drop(self._db, document_id)
         self._db.execute("INSERT OR IGNORE INTO removed SELECT id FROM chunks WHERE document_id = ?", (document_id,))
         return self._db.execute("DELETE FROM documents WHERE id = ?", (document_id,)).rowcount > 0
 
@@ -535,7 +562,7 @@ def _place(chunk: Chunk) -> str:
 
 
 def _info(row: Sequence[Any]) -> DocumentInfo:
-    return replace(DocumentInfo(*row[:-1]), masked=bool(row[-1]))
+    return replace(DocumentInfo(*row), masked=bool(row[8]))
 
 
 def _quarantined(row: Sequence[Any]) -> Quarantined:
