@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import importlib
 import random
-import re
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks import data
 from benchmarks.build import document, index_of, prepare
 from benchmarks.cache import FOLDER, embed_questions
+from benchmarks.curation_edits import EDITS, edited, origin
 from benchmarks.curation_texts import SENTENCES
 from benchmarks.metrics import by_best_chunk, score
 from benchmarks.registry import Options
@@ -32,19 +31,8 @@ from ingest.report import contradictions
 from ingest.settings import IngestSettings
 from ingest.types import Block
 
-_MONTHS = {"January": "July", "March": "April", "May": "June", "August": "October", "December": "November"}
 _MOST_BYTES = 2_000_000  # of a real file: parsing the largest says nothing more of boilerplate
 _LENGTHS = (20, 40, 80)  # characters of a sentence, cut after a word
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A change that is made to a passage: `make` gives None where there is nothing to change. `same` says that the passage
-    says the same after it."""
-
-    name: str
-    same: bool
-    make: Callable[[str, random.Random], str | None]
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -72,110 +60,22 @@ def run(options: Options) -> dict[str, Any]:
 # --- near-duplicates
 
 
-def _typo(text: str, rng: random.Random) -> str | None:
-    """Two letters inside a long word change places."""
-    words = [m for m in re.finditer(r"(?<![\w-])[a-z]{6,}(?![\w-])", text) if m.group()[2] != m.group()[3]]
-    if not words:
-        return None
-    word = rng.choice(words)
-    at = word.start() + 2
-    return text[:at] + text[at + 1] + text[at] + text[at + 2 :]
-
-
-def _layout(text: str, rng: random.Random) -> str:
-    """Other line breaks, spaces, quotes and dashes."""
-    words = text.split(" ")
-    return (
-        "".join(f"{word}{rng.choice((' ', ' ', ' ', '  ', chr(10)))}" for word in words).replace('"', "”").replace(" - ", " – ")
-    )
-
-
-def _longer(text: str, rng: random.Random) -> str:
-    return text + rng.choice((" Please read this carefully before you go on.", " This text is for whoever wants to know more."))
-
-
-def _shorter(text: str, rng: random.Random) -> str | None:
-    """Without its first words, as where a line was lost; only where no fact and no name is among them."""
-    match = re.match(r"(?:[A-Z][a-z]+ )[a-z]{2,}(?: [a-z]{2,}){2} ", text)
-    return text[match.end() :] if match else None
-
-
-def _number(text: str, rng: random.Random) -> str | None:
-    found = list(re.finditer(r"(?<![\d.,])\d{1,4}(?![\d.,]\d)", text))
-    if not found:
-        return None
-    match = rng.choice(found)
-    return text[: match.start()] + str(int(match.group()) + rng.randint(1, 8)) + text[match.end() :]
-
-
-def _negation(text: str, rng: random.Random) -> str | None:
-    found = list(re.finditer(r"\b(?:is|are|was|were|has|had|can|will|must|should)\b(?! not)", text))
-    if not found:
-        return None
-    match = rng.choice(found)
-    return f"{text[: match.end()]} not{text[match.end() :]}"
-
-
-def _month(text: str, rng: random.Random) -> str | None:
-    found = [month for month in _MONTHS if re.search(rf"\b{month}\b", text)]
-    return re.sub(rf"\b{found[0]}\b", _MONTHS[found[0]], text, count=1) if found else None
-
-
-def _name(text: str, rng: random.Random) -> str | None:
-    found = list(re.finditer(r"(?<=[a-z,] )[A-Z][a-z]{3,}\b", text))
-    if not found:
-        return None
-    match = rng.choice(found)
-    return f"{text[: match.start()]}Brandenstein{text[match.end() :]}"
-
-
-def _word(text: str, rng: random.Random) -> str | None:
-    """Another ordinary word in the place of one, which may change what is said."""
-    found = list(re.finditer(r"(?<= )[a-z]{6,}(?= )", text))
-    if not found:
-        return None
-    match = rng.choice(found)
-    return f"{text[: match.start()]}contractors{text[match.end() :]}"
-
-
-EDITS = (
-    Edit("another layout", True, _layout),
-    Edit("a typing error", True, _typo),
-    Edit("a sentence more, without facts", True, _longer),
-    Edit("the first words lost", True, _shorter),
-    Edit("another number", False, _number),
-    Edit("a negation", False, _negation),
-    Edit("another month", False, _month),
-    Edit("another name", False, _name),
-    Edit("another ordinary word", False, _word),
-)
-
-
-def _edited(passages: Sequence[data.Passage], edits: Sequence[Edit]) -> Iterator[tuple[data.Passage, Edit]]:
-    rng = random.Random(1)
-    for passage in passages:
-        for edit in edits:
-            changed = edit.make(passage.text, rng)
-            if changed and changed != passage.text:
-                yield data.Passage(f"{passage.id}/{edit.name}", passage.title, changed), edit
-
-
 def _folding(passages: Sequence[data.Passage]) -> tuple[dict[str, Any], Table, list[Asked]]:
     """Each passage with one edit of it, in an index of all passages: is the first chunk of both in one group?"""
     made: Counter[str] = Counter()
     folded: Counter[str] = Counter()
     for edit in EDITS:
-        pairs = list(_edited(passages, [edit]))
+        pairs = list(edited(passages, [edit]))
         with tempfile.TemporaryDirectory() as folder, _filled(Path(folder), [*passages, *(one for one, _ in pairs)]) as index:
             groups = _groups(index)
         for one, _ in pairs:
-            ours, theirs = groups[one.id], groups[_origin(one.id)]
+            ours, theirs = groups[one.id], groups[origin(one.id)]
             changed = [group for text, group in ours.items() if text not in theirs]
             made[edit.name] += 1
             folded[edit.name] += all(group is not None and group in theirs.values() for group in changed)
         strangers = _strangers(groups)
     same = [edit for edit in EDITS if edit.same]
-    other = [edit for edit in EDITS if not edit.same and edit.make is not _word]
+    other = [edit for edit in EDITS if not edit.same and edit.name != "another ordinary word"]
     right, wrong = sum(folded[e.name] for e in same), sum(folded[e.name] for e in other) + strangers
     recall, precision = right / sum(made[e.name] for e in same), right / max(1, right + wrong)
     rows: list[list[object]] = [
@@ -227,13 +127,8 @@ def _strangers(groups: dict[str, dict[str, int | None]]) -> int:
     owners: dict[int, set[str]] = {}
     for name, some in groups.items():
         for group in filter(None, some.values()):
-            owners.setdefault(group, set()).add(_origin(name))
+            owners.setdefault(group, set()).add(origin(name))
     return sum(len(some) > 1 for some in owners.values())
-
-
-def _origin(name: str) -> str:
-    begin, _, end = name.rpartition("/")
-    return begin if any(end == edit.name for edit in EDITS) else name
 
 
 # --- contradictions
@@ -244,12 +139,12 @@ def _contradictions(passages: Sequence[data.Passage]) -> tuple[dict[str, Any], T
     rows: list[list[object]] = []
     found_all = made_all = wrong = listed = 0
     for edit in (edit for edit in EDITS if edit.name in ("another number", "a negation", "another month")):
-        pairs = [one for one, _ in _edited(passages, [edit])]
+        pairs = [one for one, _ in edited(passages, [edit])]
         with tempfile.TemporaryDirectory() as folder, _filled(Path(folder), [*passages, *pairs]) as index:
             looked = contradictions(index, len(pairs) * 10)
-        together = [{_origin(one.one.source), _origin(one.other.source)} for one in looked]
+        together = [{origin(one.one.source), origin(one.other.source)} for one in looked]
         found = {next(iter(some)) for some in together if len(some) == 1}
-        wanted = {_origin(one.id) for one in pairs}
+        wanted = {origin(one.id) for one in pairs}
         wrong += sum(len(some) > 1 for some in together)
         listed, found_all, made_all = listed + len(looked), found_all + len(found & wanted), made_all + len(wanted)
         rows.append([edit.name, len(wanted), len(found & wanted) / max(1, len(wanted))])

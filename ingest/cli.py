@@ -150,6 +150,9 @@ def search(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for.")],
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many passages.")] = 5,
     mode: Annotated[Mode, typer.Option(help="By meaning and by words, or one of them.")] = "hybrid",
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Only documents in this language (`en`, as `list --json` shows it).")
+    ] = None,
     index: IndexOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -159,7 +162,7 @@ def search(
     except UnicodeError as error:
         raise typer.BadParameter("it is not UTF-8 text.", param_hint="QUESTION") from error
     with _open(index) as store:
-        hits = store.search(question, k, mode)
+        hits = store.search(question, k, mode, allowed=(lambda info: info.language == language) if language else None)
     if as_json:
         console.print_json([hit.as_dict() for hit in hits])
     else:

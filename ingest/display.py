@@ -11,6 +11,7 @@ from ingest.inspect import Finding
 from ingest.types import DocumentInfo, Hit, Quarantined, Report, Status
 
 STATUSES: tuple[Status, ...] = ("added", "unchanged", "replaced", "removed", "failed", "quarantined")
+_PLACES = 3  # of the same text, that are named below it
 
 
 def show_report(report: Report, noun: str) -> None:
@@ -94,6 +95,10 @@ def show_hits(hits: Sequence[Hit]) -> None:
         console().print(head)
         indented(f"{safe(hit.document.source)} · score {hit.score:.3f}", 3, "dim")
         indented(one_line(hit.chunk.text), 3)
+        if hit.also:
+            others = list(dict.fromkeys(place.source for place in hit.also))
+            more = f" and {len(others) - _PLACES:,} more" if len(others) > _PLACES else ""
+            indented(f"also in {safe(', '.join(others[:_PLACES]))}{more}", 3, "dim")
         plain("")
 
 
