@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from ingest.settings import IngestSettings
 from ingest.types import Block
 
 _MOST_BYTES = 2_000_000  # of a real file: parsing the largest says nothing more of boilerplate
+_COPIES, _COPY = 5, "#copy"
 _LENGTHS = (20, 40, 80)  # characters of a sentence, cut after a word
 
 
@@ -312,25 +314,25 @@ def _retrieval(options: Options) -> tuple[dict[str, Any], Table, list[Asked]]:
     rows: list[list[object]] = []
     figures: dict[str, Any] = {}
     asked = []
-    for name, passages, questions, measure in _tasks(options):
+    for name, passages, questions, measure, k in _tasks(options):
         vectors = embed_questions([question.text for question in questions], embedder, f"curation-{name}")
         index_of(passages, f"curation-{name}", embedder=embedder).close()
         folder = FOLDER / "indexes" / f"curation-{name}"
         rankings: dict[str, dict[str, list[str]]] = {"without": {}, "with": {}, "with `also`": {}}
         with Index.open(folder, write=True, embedder=embedder) as index:
             for question, vector in zip(questions, vectors, strict=True):
-                hits = index.search(question.text, 100, vector=vector)
-                rankings["without"][question.id] = by_best_chunk(hit.document.source for hit in hits)
+                hits = index.search(question.text, k, vector=vector)
+                rankings["without"][question.id] = by_best_chunk(_passage(hit.document.source) for hit in hits)
             curator = Curator()
             for info in index.documents():
                 index.put_facts(
                     info.document_id, curator.facts(index.parsed(info.document_id), index.chunks_of(info.document_id))
                 )
             for question, vector in zip(questions, vectors, strict=True):
-                hits = index.search(question.text, 100, vector=vector)
-                rankings["with"][question.id] = by_best_chunk(hit.document.source for hit in hits)
+                hits = index.search(question.text, k, vector=vector)
+                rankings["with"][question.id] = by_best_chunk(_passage(hit.document.source) for hit in hits)
                 rankings["with `also`"][question.id] = by_best_chunk(
-                    source for hit in hits for source in (hit.document.source, *(place.source for place in hit.also))
+                    _passage(source) for hit in hits for source in (hit.document.source, *(place.source for place in hit.also))
                 )
             folded, chunks = index.curation.folded(), index.counts()[1]
         scores = {way: score(questions, found, (measure,))[measure] for way, found in rankings.items()}
@@ -346,13 +348,22 @@ def _retrieval(options: Options) -> tuple[dict[str, Any], Table, list[Asked]]:
     return figures, table, asked
 
 
-def _tasks(options: Options) -> Iterator[tuple[str, Sequence[data.Passage], Sequence[data.Question], str]]:
+def _tasks(options: Options) -> Iterator[tuple[str, Sequence[data.Passage], Sequence[data.Question], str, int]]:
+    """Name, passages, questions, measure, and how many hits are asked for."""
     passages, questions = data.xquad()
-    yield "xquad", passages, questions[::20] if options.quick else questions, "R@1"
+    questions = questions[::20] if options.quick else questions
+    yield "xquad", passages, questions, "R@1", 20
+    copies = [replace(one, id=f"{one.id}{_COPY}{n}") for n in range(_COPIES) for one in passages]
+    yield f"xquad, {_COPIES} copies of each passage", copies, questions, "R@5", 5
     if options.quick:
         return
     passages, questions = data.around(*data.scifact(), 1500)
-    yield "scifact, 1,500 of 5,183", passages, questions, "nDCG@10"
+    yield "scifact, 1,500 of 5,183", passages, questions, "nDCG@10", 20
+
+
+def _passage(source: str) -> str:
+    """The passage that a copy is of."""
+    return source.partition(_COPY)[0]
 
 
 # --- what it costs
