@@ -102,7 +102,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "lxml": ("ingest.parsers.docx",),
     "selectolax": ("ingest.parsers.html", "ingest.parsers.markdown"),
     "markdown_it": ("ingest.parsers.markdown", "rag_bot.slack.markdown"),
-    "datasketch": ("ingest.curate.minhash",),
+    "datasketch": ("ingest.curate.minhash", "ingest.curate.sign"),
     "py3langid": ("ingest.curate.language",),
     "charset_normalizer": ("ingest.parsers.encoding",),
     "sqlalchemy": ("rag_bot.memory", "rag_bot.chat_state"),

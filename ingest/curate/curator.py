@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from ingest.curate import Facts
 from ingest.curate.boilerplate import find_boilerplate
+from ingest.curate.dating import family_keys, find_version
 from ingest.curate.language import find_language
-from ingest.curate.minhash import sign
 from ingest.curate.quality import quality
-from ingest.curate.versions import family_keys, find_version
+from ingest.curate.sign import sign
 from ingest.types import Block, Chunk, Document, Span
 
 _MOST_PAGES = 100_000  # of which the empty ones are counted: a page's number is what a file says it is

@@ -47,7 +47,6 @@ FOLDED = 0.8
 _TWINS = 0.75  # and two whose facts differ, to be looked at side by side
 _LOOKED_AT = 8  # chunks that a band is looked up for: the oldest; a text that a thousand share needs no more
 _KEPT = 3  # chunks that one is set against
-_ID = "chunk_id"
 
 
 def put(db: sqlite3.Connection, document_id: str, facts: Facts) -> None:
@@ -148,7 +147,7 @@ class Curation:
         marks = ",".join("?" * len(ids))
         return {
             int(row[0]): int(row[1])
-            for row in self._read(f"SELECT {_ID}, fold FROM twins WHERE fold IS NOT NULL AND {_ID} IN ({marks})", *ids)
+            for row in self._read(f"SELECT chunk_id, fold FROM twins WHERE fold IS NOT NULL AND chunk_id IN ({marks})", *ids)
         }
 
     def members(self, fold: int, most: int) -> list[Member]:

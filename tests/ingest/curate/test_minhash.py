@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ingest.curate import Signature
-from ingest.curate.minhash import SIZE, alike, bands, likeness, shingles, sign
+from ingest.curate.minhash import SIZE, alike, bands, likeness
+from ingest.curate.sign import shingles, sign
 
 WORDS = np.random.default_rng(5).choice([f"w{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(600)], 200).tolist()
 

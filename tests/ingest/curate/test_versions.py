@@ -7,8 +7,9 @@ import time
 import pytest
 
 from ingest.curate import Signature
-from ingest.curate.minhash import sign
-from ingest.curate.versions import Edition, family_keys, find_version, superseded
+from ingest.curate.dating import family_keys, find_version
+from ingest.curate.sign import sign
+from ingest.curate.versions import Edition, superseded
 
 
 @pytest.mark.parametrize(
