@@ -89,8 +89,8 @@ def _folding(passages: Sequence[data.Passage]) -> tuple[dict[str, Any], Table, l
         ("edit", "says the same", "pairs", "folded"),
         rows,
         "Every other paragraph of XQuAD, each beside one with an edit; folded: the chunk with the edit and one of the "
-        f"paragraph's are one hit. Of {len(passages)} paragraphs that have nothing to do with each other {strangers} were folded "
-        "with another. Another ordinary word is no part of the precision: some change what is said, some don't.",
+        f"paragraph's are one hit. Of {len(passages)} paragraphs that have nothing to do with each other {strangers} were "
+        "folded with another. Another ordinary word is no part of the precision: some change what is said, some don't.",
     )
     figures = {
         "recall": recall, "precision": precision, "strangers": strangers,
