@@ -36,6 +36,15 @@ class ChatRequest(BaseModel):
     collection: Text | None = Field(None, description="Which documents to ask; there is one collection, `default`.")
 
 
+class Place(BaseModel):
+    """Where else the same is said."""
+
+    document_id: str
+    source: str
+    start: int
+    end: int
+
+
 class Citation(BaseModel):
     """A span of a document; `quote` is the document's text from `start` to `end`, in characters."""
 
@@ -48,6 +57,7 @@ class Citation(BaseModel):
     start: int
     end: int
     quote: str
+    also: list[Place] = Field([], description="Where passages stand that say the same; left out where there are none.")
 
 
 class Sentence(BaseModel):
@@ -125,6 +135,7 @@ class HitObject(BaseModel):
     end: int
     score: float
     text: str
+    also: list[Place] = Field([], description="Where else the same is said; left out where it is nowhere else.")
 
 
 class Hits(BaseModel):
