@@ -70,6 +70,9 @@ BENCHMARKS = {
         "What libraries find in real files: words, order, tables; speed and failures", "benchmarks.parsers:run"
     ),
     "keywords": Benchmark("Keyword search over a million chunks, whatever the words", "benchmarks.keywords:run", False),
+    "curation": Benchmark(
+        "Copies folded, contradictions, boilerplate and languages found, and the cost of that", "benchmarks.curation:run"
+    ),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False

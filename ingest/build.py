@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from ingest.chunker import Chunker
+from ingest.curate.curator import Curator
 from ingest.embedder import Embedder
 from ingest.index import Index
 from ingest.inspect.inspector import Inspector, Policies
@@ -41,6 +42,7 @@ def open_pipeline(
         inspect=inspector,
         unpack=pool.unpack,
         archives=ArchiveLimits(settings.archive_files, settings.archive_bytes, settings.archive_depth),
+        curate=Curator(),
     )
 
 

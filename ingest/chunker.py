@@ -141,10 +141,14 @@ class Chunker:
 def _passages(document: Document) -> Iterator[tuple[Hashable, Block]]:
     """What is chunked, each block with what it may share a chunk with: the rest of its section, or of its table.
 
-    A heading comes along as context of what stands below it; one with nothing below is a passage itself.
+    A heading comes along as context of what stands below it; one with nothing below is a passage itself. No chunk reaches over
+    what is passed over.
     """
     section = 0
-    for block, following in zip_longest(document.blocks, document.blocks[1:]):
+    kept = [block for block in document.blocks if block.kind != "boilerplate"]
+    resumed = {after.start for before, after in pairwise(document.blocks) if before.kind == "boilerplate"}
+    for block, following in zip_longest(kept, kept[1:]):
+        section += block.start in resumed
         if block.kind == "heading":
             if following and following.heading == (*block.heading, document.text[block.start : block.end]):
                 section += 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 
 from ingest import console, display
-from ingest.errors import DocumentNotFound, IndexDamaged, IngestError
+from ingest.errors import DocumentNotFound, IndexDamaged, IngestError, SourceError
 from ingest.types import DocumentInfo, LedgerEntry, Mode, Quarantined, Report
 
 if TYPE_CHECKING:
@@ -109,8 +109,10 @@ def list_(index: IndexOption = None, as_json: JsonOption = False) -> None:
     """List the documents."""
     with _open(index) as store:
         documents = store.documents()
+        superseded = store.superseded()
     if as_json:
-        console.print_json([asdict(document) for document in documents])
+        listed = [asdict(document) for document in documents]
+        console.print_json([one | {"superseded_by": superseded.get(one["document_id"])} for one in listed])
     else:
         display.show_documents(documents)
 
@@ -127,8 +129,9 @@ def show(
         info = _find(store, document)
         content = store.text(info.document_id, 0, None if text else 600)
         findings = store.findings(info.document_id)
+        newer = store.superseded().get(info.document_id)
     if as_json:
-        found = {"findings": [asdict(finding) for finding in findings]}
+        found = {"superseded_by": newer, "findings": [asdict(finding) for finding in findings]}
         console.print_json(asdict(info) | found | ({"text": content} if text else {}))
     elif text:
         # A terminal gets what is safe for it, a file or a program the text to the character.
@@ -160,6 +163,9 @@ def search(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for.")],
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many passages.")] = 5,
     mode: Annotated[Mode, typer.Option(help="By meaning and by words, or one of them.")] = "hybrid",
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Only documents in this language (`en`, as `list --json` shows it).")
+    ] = None,
     index: IndexOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -169,7 +175,7 @@ def search(
     except UnicodeError as error:
         raise typer.BadParameter("it is not UTF-8 text.", param_hint="QUESTION") from error
     with _open(index) as store:
-        hits = store.search(question, k, mode)
+        hits = store.search(question, k, mode, allowed=(lambda info: info.language == language) if language else None)
     if as_json:
         console.print_json([hit.as_dict() for hit in hits])
     else:
@@ -192,6 +198,33 @@ def status(
         console.print_json(state)
     else:
         display.show_status(path, state, failed)
+
+
+@app.command()
+def report(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where the HTML page goes (`report.html`; with --json, nowhere)."),
+    ] = None,
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is in the index and what is wrong with it, as one HTML page."""
+    with _open(index) as store:
+        from ingest.report import report as look
+        from ingest.report_page import html
+
+        found = look(store)
+    target = out or (None if as_json else Path("report.html"))
+    if target:
+        try:
+            target.write_text(html(found), encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise SourceError(f"{target} can't be written: {error.strerror}.", "Choose another file with --out.") from error
+    if as_json:
+        console.print_json(found.as_dict())
+    else:
+        console.plain(f"{console.safe(str(target))}: {_size(dict(found.status))}.")
 
 
 @app.command()

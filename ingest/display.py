@@ -12,6 +12,7 @@ from ingest.types import DocumentInfo, Hit, LedgerEntry, Quarantined, Report, St
 
 STATUSES: tuple[Status, ...] = ("added", "unchanged", "replaced", "removed", "failed", "quarantined")
 _FAILED_SHOWN = 20
+_PLACES = 3  # of the same text, that are named below it
 
 
 def show_plan(report: Report) -> None:
@@ -83,6 +84,9 @@ def show_document(info: DocumentInfo, findings: Sequence[Finding], beginning: st
         "size": f"{count(info.characters, 'character')} in {count(info.chunks, 'chunk')}",
         "sha256": info.sha256,
         "added": info.added_at,
+        "language": info.language or "not known",
+        "quality": "not known" if info.quality is None else f"{info.quality:.2f}",
+        "version": " of ".join(filter(None, (info.version, info.dated))) or "none said",
         "found": _counted(findings) + ("; parts of the text are masked" if info.masked else ""),
     }
     _show_pairs(pairs)
@@ -103,6 +107,10 @@ def show_hits(hits: Sequence[Hit]) -> None:
         console().print(head)
         indented(f"{safe(hit.document.source)} · score {hit.score:.3f}", 3, "dim")
         indented(one_line(hit.chunk.text), 3)
+        if hit.also:
+            others = list(dict.fromkeys(place.source for place in hit.also))
+            more = f" and {len(others) - _PLACES:,} more" if len(others) > _PLACES else ""
+            indented(f"also in {safe(', '.join(others[:_PLACES]))}{more}", 3, "dim")
         plain("")
 
 

@@ -180,7 +180,7 @@ class Feed:
         if one.entry is None:
             assert one.document and document.last
             chunks, embedded = document.last
-            return self._index.add(one.document, chunks, embedded, one.released, staged=document.staged)
+            return self._index.add(one.document, chunks, embedded, one.released, staged=document.staged, facts=one.facts)
         if one.held:
             self._index.hold(one.held, one.entry, one.data)
         else:

@@ -9,11 +9,15 @@ import secrets
 import threading
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
+from ingest.curate import Facts
+from ingest.curate.tables import Curation
+from ingest.curate.versions import superseded
 from ingest.derived import Derived, Only
 from ingest.embedder import Embedded, Embedder, Vectors, light_embedder, writers_embedder
 from ingest.errors import EmbedderMismatch, IndexDamaged, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
@@ -36,6 +40,7 @@ from ingest.types import (
     Quarantined,
     RunKind,
     Standing,
+    Twin,
 )
 from ingest.vectors import Ids, device
 
@@ -48,6 +53,9 @@ _KEPT = 16  # answers to who may read what that are kept
 # What the two searches give to the fusion. Keyword search goes deeper, which costs it little, so that what the other has
 # found hardly ever lacks its BM25 score.
 _DENSE_DEPTH, _KEYWORD_DEPTH = 100, 1000
+_FOLDED_AT_ONCE = 100
+_DEEPEST = 100  # times the usual depth, where copies of the same text fill it
+_MOST_PLACES = 100  # of the same text, named in a hit
 _LOOKED_AT = 40  # of the fused ranking: more of them find no more
 _TRIES = 5  # searches of an index that another process changes just then
 # Below this size the published files are written anew after each run (a second or two); above it, when a twentieth
@@ -80,6 +88,7 @@ class Index:
         self.notes: list[str] = list(derived.notes)
         self._store, self._derived, self._lock = store, derived, lock
         self._embedder, self._settings = embedder, settings
+        self._newest = settings.documents_versions == "newest"
         self._loading, self._refreshing, self._choosing = threading.Lock(), threading.Lock(), threading.Lock()
         self._owners: tuple[int, Ids, list[str]] = (-1, np.zeros(0, np.int64), [])
         self._chosen: dict[Allowed, Only | None] = {}
@@ -227,23 +236,47 @@ class Index:
         return hits
 
     def _search(
-        self, query: str, k: int, mode: Mode, vector: Vectors | None, earlier: str, allowed: Allowed | None
+        self, query: str, k: int, mode: Mode, vector: Vectors | None, earlier: str, allowed: Allowed | None, deeper: int = 1
     ) -> tuple[list[Hit], bool]:
         """The hits, and whether a chunk among the best was replaced or removed between ranking and reading."""
         derived = self._derived
-        only = self._only(allowed) if allowed else None
+        only = self._only(allowed or _everything) if allowed or self._newest else None
         dense: Ranking = []
         keyword: Ranking = []
         if mode != "keyword" and query.strip():
             if vector is None or vector.shape[-1] != self.dimension:  # embedded before all was embedded anew
                 vector = self.embed_query(query)
-            dense = derived.dense(vector, max(_DENSE_DEPTH, k), only)
+            dense = derived.dense(vector, deeper * max(_DENSE_DEPTH, k), only)
         if mode != "dense":
-            keyword = derived.keyword(query, max(_KEYWORD_DEPTH if mode == "hybrid" else 0, k), earlier, only)
-        if mode != "hybrid" or vector is None:
-            return self._hits([*dense, *keyword], dict(dense), dict(keyword), k, allowed)
-        ranked, cosines = self._look_closer(vector, fuse(dense, keyword)[: max(_LOOKED_AT, k)], dict(keyword))
+            keyword = derived.keyword(query, deeper * max(_KEYWORD_DEPTH if mode == "hybrid" else 0, k), earlier, only)
+        both = mode == "hybrid" and vector is not None
+        ranked, passed_over = self._distinct(fuse(dense, keyword) if both else [*dense, *keyword], max(_LOOKED_AT, k))
+        if passed_over and len(ranked) < k and deeper < _DEEPEST:  # what else there is stands below the copies
+            return self._search(query, k, mode, vector, earlier, allowed, deeper * 10)
+        cosines = dict(dense)
+        if both and vector is not None:
+            ranked, cosines = self._look_closer(vector, ranked, dict(keyword))
         return self._hits(ranked, cosines, dict(keyword), k, allowed)
+
+    def _distinct(self, ranked: Ranking, most: int) -> tuple[Ranking, bool]:
+        """The first `most` of a ranking of which no two say the same, and whether others were passed over for that."""
+        kept: list[tuple[int, float]] = []
+        groups: set[int] = set()
+        passed_over = False
+        for at in range(0, len(ranked), _FOLDED_AT_ONCE):
+            some = ranked[at : at + _FOLDED_AT_ONCE]
+            folds = self._store.curation.folds([i for i, _ in some])
+            for i, score in some:
+                group = folds.get(i)
+                if group in groups:
+                    passed_over = True
+                    continue
+                if group is not None:
+                    groups.add(group)
+                kept.append((i, score))
+            if len(kept) >= most:
+                break
+        return kept[:most], passed_over
 
     def _only(self, allowed: Allowed) -> Only | None:
         """The chunks of the documents that are allowed (None: all are); the last few are kept while nothing changes."""
@@ -257,6 +290,8 @@ class Index:
             if allowed not in self._chosen:
                 documents = self._store.documents()
                 may = {info.document_id for info in documents if allowed(info)}
+                if self._newest:  # a newer version replaces an older one for those who may read it
+                    may -= superseded(self._store.curation.editions(), may).keys()
                 _, ids, owners = self._owners
                 kept = None
                 if len(may) < len(documents):
@@ -303,7 +338,29 @@ class Index:
                     hits.append(Hit(documents[owner], chunk, score, dense.get(i), keyword.get(i)))
             if len(hits) == k:
                 break
-        return hits, gone
+        return self._with_places(hits, allowed), gone
+
+    def _with_places(self, hits: list[Hit], allowed: Allowed | None) -> list[Hit]:
+        """The hits, each with the other places where the same is said, of those that may be read."""
+        curation = self._store.curation
+        with self._store.snapshot():
+            folds = curation.folds([hit.chunk.id for hit in hits])
+            members = {i: curation.members(fold, _MOST_PLACES) for i, fold in folds.items()}
+            owners = {member.document_id for some in members.values() for member in some}
+            documents = {owner: self._store.document(owner) for owner in owners}
+        return [
+            replace(
+                hit,
+                also=tuple(
+                    Twin(member.document_id, documents[member.document_id].source, member.start, member.end)
+                    for member in members[hit.chunk.id]
+                    if member.chunk_id != hit.chunk.id and (not allowed or allowed(documents[member.document_id]))
+                ),
+            )
+            if hit.chunk.id in members
+            else hit
+            for hit in hits
+        ]
 
     def sentence_cosines(self, vector: Vectors, chunk_ids: Sequence[int]) -> dict[int, list[float]]:
         """For each chunk the cosines of a question's vector to its sentences (those of `sentences.units`, in order)."""
@@ -336,6 +393,10 @@ class Index:
         """All chunks of a document in reading order."""
         return self._store.chunks_of(document_id)
 
+    def chunks(self, ids: Sequence[int]) -> dict[int, tuple[str, Chunk]]:
+        """Document id and chunk of those of `ids` that are there."""
+        return self._store.chunks(ids)
+
     def parsed(self, document_id: str) -> Document:
         """The document as it was parsed. Raises DocumentNotFound."""
         return self._store.parsed(document_id)
@@ -355,6 +416,27 @@ class Index:
         if source.is_file() and hash_file(source) == info.sha256:
             return source
         raise SourceError(f"The file {info.source} is gone or has changed since it was ingested.", "Its text is still here.")
+
+    @property
+    def curation(self) -> Curation:
+        """What is known about documents and chunks beside what they say."""
+        return self._store.curation
+
+    def superseded(self) -> dict[str, str]:
+        """Each document that a newer version of it replaces, with that one, whatever the policy."""
+        return superseded(self._store.curation.editions())
+
+    def document_vectors(self, document_ids: Collection[str]) -> tuple[list[str], Vectors]:
+        """The documents among these that have chunks, and the mean of each one's vectors, shape (documents, dimension)."""
+        wanted = set(document_ids)
+        with self._store.snapshot():
+            owner = {i: own for i, own in self._store.owners() if own in wanted}
+            rows = {own: at for at, own in enumerate(dict.fromkeys(owner.values()))}
+            sums = np.zeros((len(rows), self.dimension), np.float32)
+            for ids, vectors in self._store.vectors(dimension=self.dimension):
+                places = np.fromiter((rows[owner[i]] if i in owner else -1 for i in ids), np.int64, len(ids))
+                np.add.at(sums, places[places >= 0], vectors[places >= 0])
+        return list(rows), sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
 
     def findings(self, document_id: str) -> tuple[Finding, ...]:
         """All that inspection found in a document, in order of place; those of its title stand at 0..0."""
@@ -454,15 +536,20 @@ class Index:
         released: Quarantined | None = None,
         *,
         staged: int = 0,
+        facts: Facts | None = None,
     ) -> LedgerEntry:
         """Put a document in place of what its source had before; durable when this returns, found at once.
 
         `staged` of its chunks were put aside and come first. `released` is what was held back until now and may come in
         from here on.
         """
-        entry = self._writable().add(document, chunks, embedded, released, staged=staged)
+        entry = self._writable().add(document, chunks, embedded, released, staged=staged, facts=facts)
         self._drop_files(document.id, keep=() if document.masked else (_kept(document.id, document.sha256),))
         return entry
+
+    def put_facts(self, document_id: str, facts: Facts) -> None:
+        """Give a document that came in without them its facts."""
+        self._writable().put_facts(document_id, facts)
 
     def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out. Raises DocumentNotFound."""
@@ -593,6 +680,10 @@ def _check_not_emptied(path: Path) -> None:
             f"The store {store} is empty, but it had documents.",
             "Restore it from a copy, or ingest the documents again into a new folder.",
         )
+
+
+def _everything(info: DocumentInfo) -> bool:
+    return True
 
 
 def _kept(document_id: str, sha256: str) -> str:

@@ -15,7 +15,7 @@ from ingest.chunker import Chunker
 from ingest.errors import DocumentNotFound, StoreError
 from ingest.feed import TICK, Feed
 from ingest.index import UPLOAD, Index
-from ingest.prepare import Inspect, Parse, Prepared, Preparer, no_inspection
+from ingest.prepare import Curate, Inspect, Parse, Prepared, Preparer, no_inspection
 from ingest.sources.archives import ArchiveLimits, Opened, Unpack, holder_of, is_member, no_unpack, rounds
 from ingest.sources.files import Found, check_not_emptied, outside, path_of, root_of, source_of
 from ingest.types import LedgerEntry, Progress, Quarantined, Report, RunKind, Working
@@ -71,11 +71,12 @@ class Pipeline:
         inspect: Inspect = no_inspection,
         unpack: Unpack = no_unpack,
         archives: ArchiveLimits | None = None,
+        curate: Curate | None = None,
     ) -> None:
         self.index = index
-        self._find, self._unpack = find, unpack
+        self._find, self._unpack, self._curate = find, unpack, curate
         self._archives, self._max_bytes = archives or ArchiveLimits(), max_bytes
-        self._prepare = Preparer(index, parse=parse, inspect=inspect, chunker=chunker, max_bytes=max_bytes)
+        self._prepare = Preparer(index, parse=parse, inspect=inspect, chunker=chunker, max_bytes=max_bytes, curate=curate)
 
     def add(self, paths: Sequence[Path], progress: ProgressCallback | None = None) -> Report:
         """Take in files, and folders with all below them. One that fails is told in the report; the rest go on."""
@@ -244,7 +245,15 @@ class Pipeline:
             run.total += len(files)
             self._take_in_round(files, run)
         self._forget_members(opened, run)
+        self._catch_up()
         return run, opened
+
+    def _catch_up(self) -> None:
+        """Give documents that were taken in before there was curation their facts; their chunks stay as they are."""
+        for missing in self.index.curation.missing() if self._curate else ():
+            assert self._curate
+            facts = self._curate.facts(self.index.parsed(missing), self.index.chunks_of(missing))
+            self.index.put_facts(missing, facts)
 
     def _take_in_round(self, files: Sequence[Found], run: _Run) -> None:
         """Prepare files with several threads, each of which has a parser's process, while another embeds."""

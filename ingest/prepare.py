@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ingest.chunker import Chunker
+from ingest.curate import Facts
 from ingest.errors import DocumentError, EmptyDocument, IngestError, TooLarge
 from ingest.index import UPLOAD, Index, document_id
 from ingest.inspect.inspector import Inspection, share_out
@@ -41,6 +42,14 @@ def no_inspection(parsed: Parsed, *, released: bool = False) -> Inspection:
     return Inspection("keep", parsed)
 
 
+class Curate(Protocol):
+    """Says what of a document is chunked, and what there is to know about it and its chunks."""
+
+    def body(self, document: Document) -> Document: ...
+
+    def facts(self, document: Document, chunks: Iterable[Chunk]) -> Facts: ...
+
+
 class Piece(NamedTuple):
     """A chunk as it is embedded: below its context, with the places of its sentences in that text."""
 
@@ -67,6 +76,7 @@ class Prepared:
     data: bytes | None = None
     released: Quarantined | None = None
     outdated: tuple[Quarantined, ...] = ()
+    facts: Facts | None = None
 
     @property
     def size(self) -> int:
@@ -82,10 +92,18 @@ class Preparer:
     """Makes files ready for an index. `chunker` is called once, when a document needs it. May be shared by threads."""
 
     def __init__(
-        self, index: Index, *, parse: Parse, inspect: Inspect, chunker: Callable[[Index], Chunker], max_bytes: int
+        self,
+        index: Index,
+        *,
+        parse: Parse,
+        inspect: Inspect,
+        chunker: Callable[[Index], Chunker],
+        max_bytes: int,
+        curate: Curate | None = None,
     ) -> None:
         self.index, self.parse = index, parse
         self._inspect, self._max_bytes, self.make_chunker = inspect, max_bytes, chunker
+        self._curate = curate
         self._chunker: Chunker | None = None
         self._making = threading.Lock()
 
@@ -177,14 +195,16 @@ class Preparer:
             if self._chunker is None:
                 self._chunker = self.make_chunker(self.index)
         large = len(document.text) > _LARGE
-        cut = (replace(c, text="") for c in self._chunker.chunks(document)) if large else self._chunker(document)
+        body = self._curate.body(document) if self._curate else document
+        cut = (replace(c, text="") for c in self._chunker.chunks(body)) if large else self._chunker(body)
         chunks = share_out(document, tuple(cut))
+        facts = self._curate.facts(document, (_with_text(document, chunk) for chunk in chunks)) if self._curate else None
         pieces = (self._piece(self._chunker, document, chunk) for chunk in chunks)
-        return Prepared(document.source, document, chunks, pieces if large else tuple(pieces))
+        return Prepared(document.source, document, chunks, pieces if large else tuple(pieces), facts=facts)
 
     @staticmethod
     def _piece(chunker: Chunker, document: Document, chunk: Chunk) -> Piece:
-        chunk = chunk if chunk.text else replace(chunk, text=document.text[chunk.start : chunk.end])
+        chunk = _with_text(document, chunk)
         text = chunker.text_to_embed(document, chunk)
         return Piece(chunk, text, chunker.spans_to_embed(text, chunk))
 
@@ -192,6 +212,10 @@ class Preparer:
         """A file that can't be taken in; what the index has of an earlier version of it stays."""
         known = self.index.find(source)
         return Prepared(source, entry=LedgerEntry(source, known.document_id if known else None, "failed", reason))
+
+
+def _with_text(document: Document, chunk: Chunk) -> Chunk:
+    return chunk if chunk.text else replace(chunk, text=document.text[chunk.start : chunk.end])
 
 
 def _still(held: Quarantined, known: DocumentInfo | None) -> LedgerEntry:

@@ -77,6 +77,12 @@ class IngestSettings(BaseSettings):
         "orders is quarantined.",
     )
 
+    documents_versions: Literal["keep", "newest"] = Field(
+        default="keep",
+        description="Which of several versions of a document are searched: all (`keep`), or the `newest` that the reader may "
+        "see; the others stay in the index and are listed.",
+    )
+
     @field_validator("passwords", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:

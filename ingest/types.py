@@ -6,13 +6,13 @@ Every offset is in characters (Unicode code points) into the document's own text
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 from ingest.inspect import Finding
 from ingest.places import Place, label, within
 
-BlockKind = Literal["heading", "text", "table"]
+BlockKind = Literal["heading", "text", "table", "boilerplate"]
 Status = Literal["added", "unchanged", "replaced", "removed", "failed", "quarantined"]
 DocumentState = Literal["queued", "parsing", "embedding", "done", "failed", "quarantined"]
 RunKind = Literal["add", "sync", "retry", "upload", "release"]
@@ -22,7 +22,8 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One heading, paragraph (or list item, or code), or table of a parsed document.
+    """One heading, paragraph (or list item, or code), or table of a parsed document; or what is repeated over its pages, which
+    no parser says, but curation for the chunker.
 
     Blocks come in reading order and don't overlap. `heading` is the path of headings above the block, outermost first
     (for a heading block: the path above it, without itself). `page` counts from 1. `header` is, for a table, the span
@@ -159,7 +160,8 @@ class Document:
 class DocumentInfo:
     """A stored document without its text, as `ingest list` shows it. `added_at` is ISO 8601, UTC.
 
-    Where parts of the text are `masked`, the original is given to nobody.
+    Where parts of the text are `masked`, the original is given to nobody. `language`, `quality`, `version` and `dated` are
+    those of `curate.Facts`; `quality` is None where nothing is known.
     """
 
     document_id: str
@@ -171,6 +173,10 @@ class DocumentInfo:
     sha256: str
     added_at: str
     masked: bool = False
+    language: str = ""
+    quality: float | None = None
+    version: str = ""
+    dated: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +211,22 @@ Allowed: TypeAlias = Callable[[DocumentInfo], bool]
 
 
 @dataclass(frozen=True, slots=True)
+class Twin:
+    """Where else a passage stands: a span of another document, or of the same one further on."""
+
+    document_id: str
+    source: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk that a search found, with its document and its scores.
 
     `score` is what the hits are sorted by; `dense` is the cosine between question and chunk, None in keyword search;
-    `keyword` the BM25 score, None where that search did not find the chunk.
+    `keyword` the BM25 score, None where that search did not find the chunk. `also` are the places of chunks that say the
+    same, which the search passed over for this one.
     """
 
     document: DocumentInfo
@@ -217,10 +234,12 @@ class Hit:
     score: float
     dense: float | None = None
     keyword: float | None = None
+    also: tuple[Twin, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """The hit as the public JSON form names its fields."""
-        return {
+        """The hit as the public JSON form names its fields; `also` is there where there is such a place."""
+        also = {"also": [asdict(twin) for twin in self.also]} if self.also else {}
+        return also | {
             "document_id": self.document.document_id,
             "source": self.document.source,
             "title": self.document.title,

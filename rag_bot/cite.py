@@ -25,6 +25,7 @@ def cite(n: int, passage: Passage, span: Span, quote: str) -> Citation:
         start=span[0],
         end=span[1],
         quote=quote,
+        also=passage.also,
     )
 
 

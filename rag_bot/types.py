@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from ingest.types import Hit
+from ingest.types import Hit, Twin
 
 Passage: TypeAlias = Hit
 """A passage that an answer may be made from: a hit of the index."""
@@ -80,6 +80,7 @@ class Citation:
     """A span of a document: `quote == document.text[start:end]`, to the character. `n` is the mark in the answer.
 
     `place` says where that is in a file that has more to say than a page: `Sheet 'Q1', A2:F9`, `slide 3`, `00:01:02`.
+    `also` are other places that the reader may see, of passages that say the same as the one around the quote.
     """
 
     n: int
@@ -92,6 +93,11 @@ class Citation:
     end: int
     quote: str
     place: str | None = None
+    also: tuple[Twin, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The public form; `also` is there where there is such a place."""
+        return {name: value for name, value in asdict(self).items() if value or name != "also"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +218,7 @@ class Answer:
     def as_dict(self) -> dict[str, Any]:
         """The answer object of the public contract, ready for JSON."""
         data = asdict(self)
+        data["citations"] = [citation.as_dict() for citation in self.citations]
         data["rails"] = [verdict.as_dict() for verdict in self.rails]
         if self.blocked:
             data["blocked"] = {name: data["blocked"][name] for name in ("rail", "reason", "message")}

@@ -19,7 +19,19 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # The steps of each package. They meet in the story, so none imports another; a folder is one step with all below it.
 STEPS = {
-    "ingest": ("sources", "parsers", "chunker", "embedder", "vectors", "keywords", "fuse", "store", "manifest", "lock"),
+    "ingest": (
+        "sources",
+        "parsers",
+        "curate",
+        "chunker",
+        "embedder",
+        "vectors",
+        "keywords",
+        "fuse",
+        "store",
+        "manifest",
+        "lock",
+    ),
     "rag_bot": (
         "rewrite",
         "retrieve",
@@ -38,6 +50,8 @@ STEPS = {
 }
 # What a step may take from another all the same: names of types and of small pure functions.
 BETWEEN_STEPS = {
+    "ingest.curate": {"Facts"},
+    "ingest.curate.tables": {""},
     "ingest.embedder": {"Embedded", "Embedder", "Vectors"},
     "rag_bot.cite": {"TextAt", "cite", "cite_row"},
     "rag_bot.prompt": {
@@ -100,6 +114,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "yaml": ("ingest.parsers.data",),
     "selectolax": ("ingest.parsers.html", "ingest.parsers.furniture", "ingest.parsers.markdown"),
     "markdown_it": ("ingest.parsers.markdown", "rag_bot.slack.markdown"),
+    "datasketch": ("ingest.curate.minhash", "ingest.curate.sign"),
+    "py3langid": ("ingest.curate.language",),
     "charset_normalizer": ("ingest.parsers.encoding",),
     "sqlalchemy": ("rag_bot.memory", "rag_bot.chat_state", "rag_bot.chat_tables"),
     "fastapi": ("rag_bot.api",),
@@ -123,7 +139,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ir_measures": ("rag_bot.eval.metrics",),
     "rouge_score": ("rag_bot.eval.metrics",),
     "sacrebleu": ("rag_bot.eval.metrics",),
-    "sklearn": ("rag_bot.eval.gaps",),
+    "sklearn": ("ingest.curate.topics", "rag_bot.eval.gaps"),
     "slack_bolt": ("rag_bot.slack",),
     "slack_sdk": ("rag_bot.slack",),
     "aiohttp": ("rag_bot.slack",),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ingest.curate import tables
 from ingest.errors import IndexBusy, IndexDamaged, IndexMissing, IndexReadOnly, StorageFull, StoreError
 from ingest.store.schema import MIGRATIONS, QUARANTINE, SCHEMA, SCHEMA_VERSION, STATES
 
@@ -35,7 +36,9 @@ class Connection:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version == 0 and self.writable:
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(f"BEGIN; {SCHEMA} {QUARANTINE} {STATES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            self._db.executescript(
+                f"BEGIN; {SCHEMA} {QUARANTINE} {STATES} {tables.SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
         elif version == 0:
             raise IndexMissing(f"The index {self.path.parent} is empty.", "Fill it with: ingest add PATH")
         elif version in MIGRATIONS:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ingest.curate import tables
 from ingest.embedder import Vectors
 from ingest.errors import DocumentNotFound
 from ingest.inspect import Finding
@@ -25,20 +26,29 @@ class Reader(Connection):
         return "findings" if self.schema > 1 else "''"
 
     @property
-    def _masked(self) -> str:
-        return "masked" if self.schema > 1 else "0"
+    def _infos(self) -> str:
+        """What gives the rows of `info_of`, of a store of any schema."""
+        masked = "masked" if self.schema > 1 else "0"
+        if self.schema < 4:
+            return f"SELECT {INFO}, {masked}, '', NULL, '', '' FROM documents"
+        return f"SELECT {INFO}, {masked}, {tables.COLUMNS} FROM documents LEFT JOIN curation ON document_id = id"
+
+    @property
+    def curation(self) -> tables.Curation:
+        """What is known about documents and chunks beside what they say."""
+        return tables.Curation(self.rows, self.schema > 3)
 
     def documents(self) -> list[DocumentInfo]:
-        return [info_of(row) for row in self.rows(f"SELECT {INFO}, {self._masked} FROM documents ORDER BY source")]
+        return [info_of(row) for row in self.rows(f"{self._infos} ORDER BY source")]
 
     def document(self, document_id: str) -> DocumentInfo:
-        row = self.row(f"SELECT {INFO}, {self._masked} FROM documents WHERE id = ?", document_id)
+        row = self.row(f"{self._infos} WHERE id = ?", document_id)
         if row is None:
             raise DocumentNotFound(f"There is no document {document_id!r} in the index.", "`ingest list` shows what there is.")
         return info_of(row)
 
     def find(self, source: str) -> DocumentInfo | None:
-        row = self.row(f"SELECT {INFO}, {self._masked} FROM documents WHERE source = ?", source)
+        row = self.row(f"{self._infos} WHERE source = ?", source)
         return info_of(row) if row else None
 
     def findings(self, document_id: str) -> tuple[Finding, ...]:

@@ -33,7 +33,7 @@ def place(chunk: Chunk) -> str:
 
 
 def info_of(row: Sequence[Any]) -> DocumentInfo:
-    return replace(DocumentInfo(*row[:-1]), masked=bool(row[-1]))
+    return replace(DocumentInfo(*row), masked=bool(row[8]))
 
 
 def quarantined_of(row: Sequence[Any]) -> Quarantined:

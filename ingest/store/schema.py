@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 3
+from ingest.curate import tables
+
+SCHEMA_VERSION = 4
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -50,7 +52,7 @@ CREATE TABLE runs (
 );
 """
 # From the schema of each version to the next. What there was before the first has no findings, and nothing is held back;
-# before the second, what became of a document is told by its last line in the ledger.
+# before the second, what became of a document is told by its last line in the ledger; before the third, no facts are known.
 MIGRATIONS = {
     1: """
 ALTER TABLE documents ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
@@ -65,4 +67,5 @@ INSERT OR REPLACE INTO states SELECT source, 'quarantined', reason, at, 0, 0, 0 
 INSERT OR REPLACE INTO states SELECT source, 'failed', reason, at, 0, 0, 0 FROM ledger
     WHERE status = 'failed' AND id IN (SELECT max(id) FROM ledger GROUP BY source);
 """,
+    3: tables.SCHEMA,
 }

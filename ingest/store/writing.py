@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ingest.curate import Facts, tables
 from ingest.embedder import Embedded
 from ingest.store import states
 from ingest.store.checking import faults_of
@@ -69,6 +70,7 @@ class Store(Reader):
         released: Quarantined | None = None,
         *,
         staged: int = 0,
+        facts: Facts | None = None,
     ) -> LedgerEntry:
         """Put a document in place of what its source had before, in one transaction; `embedded` has a row for each chunk.
 
@@ -98,6 +100,8 @@ class Store(Reader):
                 )
                 db.execute("DELETE FROM temp.staged WHERE document_id = ?", (document.id,))
             self._insert_chunks("chunks", document, chunks, embedded)
+            if facts:
+                tables.put(db, document.id, facts)
             entry = LedgerEntry(
                 document.source, document.id, "replaced" if replaced else "added", "; ".join(document.notes) or None, total
             )
@@ -193,7 +197,13 @@ class Store(Reader):
         finally:
             source.close()
 
+    def put_facts(self, document_id: str, facts: Facts) -> None:
+        """Give a document that came in without them its facts."""
+        with self.transaction(change=True) as db:
+            tables.put(db, document_id, facts)
+
     def _drop(self, document_id: str) -> bool:
+        tables.drop(self._db, document_id)
         self._db.execute("INSERT OR IGNORE INTO removed SELECT id FROM chunks WHERE document_id = ?", (document_id,))
         return self._db.execute("DELETE FROM documents WHERE id = ?", (document_id,)).rowcount > 0
 

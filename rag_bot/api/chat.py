@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -80,7 +79,7 @@ def _data(event: Event) -> dict[str, Any]:
             return {"hits": [hit.as_dict() for hit in hits]}
         case SentenceEvent(sentence, citations):
             # Whole citations, so that a mark can be opened while the rest of the answer is still on its way.
-            return {"text": sentence.text, "citations": [asdict(c) for c in citations], "supported": sentence.supported}
+            return {"text": sentence.text, "citations": [c.as_dict() for c in citations], "supported": sentence.supported}
         case BlockedEvent(verdict):
             return {"rail": verdict.rail, "reason": verdict.reason, "message": verdict.message}
         case DoneEvent(answer):

@@ -37,6 +37,15 @@ class ChatRequest(BaseModel):
     collection: Text | None = Field(None, description="Which documents to ask; there is one collection, `default`.")
 
 
+class Twin(BaseModel):
+    """Where else the same is said."""
+
+    document_id: str
+    source: str
+    start: int
+    end: int
+
+
 class Citation(BaseModel):
     """A span of a document; `quote` is the document's text from `start` to `end`, in characters."""
 
@@ -50,6 +59,7 @@ class Citation(BaseModel):
     end: int
     quote: str
     place: str | None = Field(None, description="Where in the file: `Sheet 'Q1', A2:F9`, `slide 3`, `lines 3-7`, `00:01:02`.")
+    also: list[Twin] = Field([], description="Where passages stand that say the same; left out where there are none.")
 
 
 class Sentence(BaseModel):
@@ -128,6 +138,7 @@ class HitObject(BaseModel):
     score: float
     text: str
     place: str | None = Field(None, description="Where in the file, as in a citation.")
+    also: list[Twin] = Field([], description="Where else the same is said; left out where it is nowhere else.")
 
 
 class Hits(BaseModel):

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
+from ingest.draw.page import page, plot, table
+from ingest.draw.svg import Bar, Dot, bars, scatter
 from rag_bot.eval.candidates import Tried
-from rag_bot.eval.page import page, plot, table
-from rag_bot.eval.svg import Bar, Dot, bars, scatter
 from rag_bot.privacy import LEVELS
 
 HEAD = ("", "Candidate", "Handled right", "p95", "First sentence p95", "1,000 answers", "Memory", "Disk", "Privacy", "Score")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
+from ingest.draw.page import page, plot, table, tile
+from ingest.draw.svg import Bar, Line, bars, lines
 from rag_bot.eval.gaps import Gap
 from rag_bot.eval.monitor import Drift, Report
-from rag_bot.eval.page import page, plot, table, tile
-from rag_bot.eval.svg import Bar, Line, bars, lines
 
 _SHOWN = 25  # gaps in the plot
 

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
+from ingest.draw.page import page, plot, table, tile
+from ingest.draw.svg import Bar, Line, bars, lines, spans
 from rag_bot.eval.bootstrap import Estimate
 from rag_bot.eval.metrics import CUTS, MEASURES, answer_wanted
-from rag_bot.eval.page import page, plot, table, tile
 from rag_bot.eval.store import Info
 from rag_bot.eval.summary import PERCENTILES, Group, Summary
-from rag_bot.eval.svg import Bar, Line, bars, lines, spans
 from rag_bot.eval.types import Record
 
 OUTCOMES = {

@@ -107,7 +107,7 @@ class IndexContract:
             fill(index)
             for published in (False, True):
                 for number in range(60):  # in all more than each search gives to the fusion, and every one fits better
-                    put(index, f"/secret/{published}{number}.txt", f"Dogs on Fridays in the office: dogs {number}")
+                    put(index, f"/secret/{published}{number}.txt", f"Dogs on Fridays in the office: dogs {published}{number}")
                 if published:
                     index.publish(force=True, whole=True)
                     best = found(index.search("dogs on Fridays in the office", 100, mode))

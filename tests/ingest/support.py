@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ingest.chunker import Chunker
+from ingest.curate.curator import Curator
 from ingest.embedder import Embedded, HashEmbedder
 from ingest.index import Index, document_id
 from ingest.inspect import Finding
@@ -62,7 +63,8 @@ def put(index: Index, source: str, text: str, limit: int = 200, findings: tuple[
     chunks = share_out(document, chunker(document))
     texts = [chunker.text_to_embed(document, chunk) for chunk in chunks]
     spans = [chunker.spans_to_embed(text, chunk) for text, chunk in zip(texts, chunks, strict=True)]
-    return index.add(document, chunks, index.embedder.embed_passages(texts, spans))
+    facts = Curator().facts(document, chunks)
+    return index.add(document, chunks, index.embedder.embed_passages(texts, spans), None, facts=facts)
 
 
 def fill(index: Index) -> None:
@@ -87,7 +89,8 @@ def as_first_schema(store: Path) -> None:
     with sqlite3.connect(store) as db:
         for table, column in (("documents", "masked"), ("documents", "findings"), ("chunks", "findings")):
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        db.execute("DROP TABLE quarantine")
+        for table in ("quarantine", "curation", "twins", "bands", "contradictions"):
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 1")
     db.close()
 

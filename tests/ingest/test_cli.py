@@ -259,6 +259,14 @@ def test_show_of_what_is_not_there_says_what_to_do(ingest: Ingest, docs: Path) -
     assert "ingest list" in shown.err
 
 
+def test_search_in_one_language(ingest: Ingest, docs: Path) -> None:
+    (docs / "hunde.txt").write_text("Hunde dürfen freitags ins Büro kommen, wenn sich niemand vor ihnen fürchtet.")
+    ingest("add", docs)
+    for language, expected in (("de", {"hunde.txt"}), ("fr", set())):
+        hits = ingest("search", "dogs office Hunde", "--language", language, "--json").json
+        assert {Path(hit["source"]).name for hit in hits} == expected
+
+
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "keyword"])
 def test_search_gives_exact_places(ingest: Ingest, docs: Path, mode: str) -> None:
     ingest("add", docs)

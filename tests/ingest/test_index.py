@@ -172,11 +172,11 @@ def test_a_store_of_another_format_is_refused_and_kept(path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     before = (path / STORE).read_bytes()
     for write in (False, True):
-        with pytest.raises(IndexDamaged, match="has format 99, this program reads format 3"):
+        with pytest.raises(IndexDamaged, match="has format 99, this program reads format 4"):
             Index.open(path, write=write)
     assert (path / STORE).read_bytes() == before
     with sqlite3.connect(path / STORE) as db:
-        db.execute("PRAGMA user_version = 3")
+        db.execute("PRAGMA user_version = 4")
     Index.open(path, write=True).close()
 
 
@@ -199,7 +199,7 @@ def test_an_index_of_the_first_format_is_read_as_it_is_and_brought_up_to_date_by
             assert [finding.kind for finding in new.chunk.findings] == ["name"]
             assert reader.findings(new.document.document_id) == new.chunk.findings
     with sqlite3.connect(path / STORE) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
 
 
 def test_bringing_an_index_up_to_date_is_done_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +249,7 @@ def test_another_process_sees_each_change_and_each_publication(path: Path) -> No
 
         assert ask() == ["pets.txt"]
         for n in range(3):
-            put(writer, f"/docs/{n}.txt", "The office is closed.")
+            put(writer, f"/docs/{n}.txt", f"The office is closed on day {n}.")
             assert f"{n}.txt" in ask()
             writer.publish()
             writer.publish(force=True)  # the generation that the reader has open is gone now

@@ -14,6 +14,7 @@ import pytest
 from ingest.build import reembed
 from ingest.chunker import Chunker
 from ingest.cli import main
+from ingest.curate.curator import Curator
 from ingest.errors import DocumentNotFound, SourceError
 from ingest.index import Index, document_id
 from ingest.inspect import MASK
@@ -53,6 +54,7 @@ def opened(path: Path, policies: Policies | None = None) -> Iterator[Pipeline]:
             chunker=lambda index: Chunker(index.embedder.count_tokens, limit=200, max_tokens=256),
             max_bytes=100_000,
             inspect=Inspector(DETECTORS, policies or Policies()),
+            curate=Curator(),
         )
 
 
@@ -445,7 +447,7 @@ def test_show_tells_what_was_found(ingest: Ingest, docs: Path) -> None:
     ingest("add", docs / "pets.txt")
     shown = ingest("show", docs / "pets.txt", "--json").json
     assert [(f["group"], f["kind"]) for f in shown["findings"]] == [("personal", "email")]
-    assert "found   1 personal (email)" in ingest("show", docs / "pets.txt").out
+    assert "found     1 personal (email)" in ingest("show", docs / "pets.txt").out
 
 
 def test_the_settings_decide(ingest: Ingest, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+from ingest.draw.svg import Bar, Dot, Line, bars, lines, scatter, spans
 from rag_bot.eval import report
 from rag_bot.eval.store import Info
 from rag_bot.eval.summary import summarise
-from rag_bot.eval.svg import Bar, Dot, Line, bars, lines, scatter, spans
 from rag_bot.eval.types import Beyond, Case, Opinion, Record, Wanted
 from rag_bot.types import Turn
 from tests.rag_bot.eval.support import cited, hit, record, said

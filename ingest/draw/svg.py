@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH = 640
+COLOURS = 8
+"""How many the page has for groups: the classes `c0`, `c1` and so on."""
+
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 12, 40
 _ROW = 24  # height of a bar's row
 _NAME = 220  # width for the names of bars
@@ -144,6 +147,22 @@ def scatter(title: str, dots: Sequence[Dot], x_name: str, y_name: str, *, log: b
         end = x > WIDTH * 0.6
         parts.append(_text(x + (-12 if end else 12), y + 4, _short(dot.name), "end" if end else "start", dot.name))
     return _svg(title, frame.height, parts)
+
+
+def cloud(title: str, groups: Sequence[tuple[str, Sequence[tuple[float, float, str]]]]) -> str:
+    """Points (x and y in 0..1, and what is said of each) in groups of a colour each; the axes mean nothing."""
+    height, edge = 440, 12
+    parts = []
+    for number, (_, points) in enumerate(groups):
+        for x, y, told in points:
+            place = f'cx="{edge + (WIDTH - 2 * edge) * x:.1f}" cy="{edge + (height - 2 * edge) * (1 - y):.1f}"'
+            told = escape(told)
+            parts.append(f'<circle class="dot c{number % COLOURS}" {place} r="4"><title>{told}</title></circle>')
+    for number, (name, points) in enumerate(groups):
+        y = height + 16 + 18 * number
+        parts.append(f'<circle class="dot c{number % COLOURS}" cx="{edge}" cy="{y - 4}" r="5"/>')
+        parts.append(_text(edge + 12, y, f"{name} ({len(points)})", "start"))
+    return _svg(title, height + 16 + 18 * len(groups), parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ svg text { fill: var(--dim); font: 12px system-ui, sans-serif; }
 .whisker { stroke: var(--ink); stroke-width: 1.4; fill: none; opacity: .75; } .line { fill: none; stroke-width: 2; }
 .line.c0 { stroke: var(--a); } .line.c1 { stroke: var(--b); } .line.c2 { stroke: var(--c); }
 .dot.c0 { fill: var(--a); } .dot.c1 { fill: var(--b); } .dot.c2 { fill: var(--c); } .dot.mark { fill: var(--c); }
+.dot.c3 { fill: #4f9d69; } .dot.c4 { fill: #8e6bbf; } .dot.c5 { fill: #2a9db0; } .dot.c6 { fill: #b8862b; }
+.dot.c7 { fill: #c2569b; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 12px 20px; margin: 10px 0; } .pair > div { min-width: 0; }
+mark { background: #f6d365; color: #1d2129; border-radius: 3px; padding: 0 2px; }
 .dot.faint { fill: var(--dim); opacity: .55; } .ring { fill: none; stroke: var(--good); stroke-width: 2.5; }
 """
 

@@ -1,0 +1,34 @@
+"""Short texts in several languages are told apart; what is in none is not called one."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.curate.language import find_language
+
+SENTENCES = {
+    "en": "Every employee may take the unused days over into the next calendar year.",
+    "de": "Der Antrag auf Elternzeit muss spätestens sieben Wochen vorher eingereicht werden.",
+    "fr": "Les frais de déplacement sont remboursés sur présentation des justificatifs.",
+    "es": "Los empleados deben solicitar sus vacaciones con dos semanas de antelación.",
+    "it": "Le spese di viaggio vengono rimborsate entro trenta giorni dalla richiesta.",
+    "nl": "De aanvraag voor ouderschapsverlof moet schriftelijk worden ingediend.",
+    "pl": "Wniosek o urlop należy złożyć na piśmie u bezpośredniego przełożonego.",
+    "ru": "Заявление на отпуск подаётся не позднее чем за две недели до его начала.",
+    "ja": "休暇の申請は二週間前までに上司に提出してください。よろしくお願いします。",
+    "ar": "يجب تقديم طلب الإجازة قبل أسبوعين على الأقل من تاريخ بدايتها.",
+}
+
+
+@pytest.mark.parametrize(("language", "text"), SENTENCES.items())
+def test_a_sentence_is_enough(language: str, text: str) -> None:
+    assert find_language(text) == language
+
+
+def test_the_main_language_of_a_long_text() -> None:
+    assert find_language(SENTENCES["de"] * 200 + SENTENCES["en"]) == "de"
+
+
+@pytest.mark.parametrize("text", ["", "a", "12 400 7", "…" * 5000, "\x00\ud800", "Acme GmbH"])
+def test_what_is_too_short_is_called_nothing(text: str) -> None:
+    assert find_language(text) == ""
