@@ -16,8 +16,8 @@ from ingest.errors import DocumentNotFound, StoreError
 from ingest.feed import TICK, Feed
 from ingest.index import UPLOAD, Index
 from ingest.prepare import Curate, Inspect, Parse, Prepared, Preparer, no_inspection
-from ingest.sources.archives import ArchiveLimits, Opened, Unpack, holder_of, is_member, no_unpack, rounds
-from ingest.sources.files import Found, check_not_emptied, outside, path_of, root_of, source_of
+from ingest.sources.archives import ArchiveLimits, Opened, Unpack, file_of, is_member, no_unpack, rounds
+from ingest.sources.files import Found, check_not_emptied, outside, root_of, source_of
 from ingest.types import LedgerEntry, Progress, Quarantined, Report, RunKind, Working
 
 ProgressCallback = Callable[[Progress], None]
@@ -124,13 +124,12 @@ class Pipeline:
         waiting = [one.source for one in self.index.standings("queued", "parsing", "embedding", "failed")]
         sources = [source for source in waiting if not source.startswith(UPLOAD)]
         # What stands in an archive is read again with all the others in it.
-        paths = {path: None for source in sources if os.path.lexists(path := path_of(holder_of(source)))}
+        paths = {path: None for source in sources if os.path.lexists(path := file_of(source))}
         found = self._found(list(paths))
-        seen = {file.source for file in found}
-        gone = [source for source in sources if holder_of(source) not in seen]
         with self._noted("retry", [file.source for file in found]):
-            run, _ = self._take_in(found, progress)
-            for source in gone:
+            run, opened = self._take_in(found, progress)
+            seen = {file.source for file in found} | opened.members | {entry.source for entry in run.entries}
+            for source in [source for source in sources if source not in seen]:
                 known = self.index.find(source)
                 entry = LedgerEntry(source, None, "removed", "is gone")
                 if known:
@@ -154,7 +153,7 @@ class Pipeline:
         except BaseException:
             with suppress(StoreError):  # its bytes are gone with the caller, who may send them again: nothing waits here
                 standing = (one.source for one in self.index.standings("queued", "parsing", "embedding"))
-                self.index.forget_standing([one for one in standing if holder_of(one) == file.source])
+                self.index.forget_standing([one for one in standing if one == file.source or is_member(one, file.source)])
             raise
         return summed_up(file.source, run.entries)
 

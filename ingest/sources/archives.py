@@ -11,10 +11,11 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from ingest.errors import DocumentError, TooLarge
-from ingest.sources.files import Found
+from ingest.sources.files import Found, path_of
 from ingest.types import Unpacked
 
 MARK = "!/"
@@ -76,9 +77,12 @@ def is_member(source: str, holder: str) -> bool:
     return source.startswith(holder + MARK)
 
 
-def holder_of(source: str) -> str:
-    """The file on the disk, or the upload, that a source stands in: itself, but for members."""
-    return source.partition(MARK)[0]
+def file_of(source: str) -> Path:
+    """The file on this machine that a source names, or that holds what it names."""
+    path, at = path_of(source), -1
+    while not os.path.lexists(path) and (at := source.find(MARK, at + 1)) >= 0:
+        path = path_of(source[:at])
+    return path
 
 
 def rounds(found: Sequence[Found], unpack: Unpack, limits: ArchiveLimits, most: int, opened: Opened) -> Iterator[list[Found]]:

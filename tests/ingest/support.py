@@ -77,8 +77,8 @@ def fill(index: Index) -> None:
 def as_second_schema(store: Path) -> None:
     """Make a store what the second version of its schema had, before it was kept where each document stands."""
     with sqlite3.connect(store) as db:
-        db.execute("DROP TABLE states")
-        db.execute("DROP TABLE runs")
+        for table in ("states", "runs", "curation", "twins", "bands", "contradictions"):
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 2")
     db.close()
 
@@ -89,8 +89,7 @@ def as_first_schema(store: Path) -> None:
     with sqlite3.connect(store) as db:
         for table, column in (("documents", "masked"), ("documents", "findings"), ("chunks", "findings")):
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        for table in ("quarantine", "curation", "twins", "bands", "contradictions"):
-            db.execute(f"DROP TABLE {table}")
+        db.execute("DROP TABLE quarantine")
         db.execute("PRAGMA user_version = 1")
     db.close()
 

@@ -11,6 +11,7 @@ import pytest
 
 from ingest.build import open_pipeline
 from ingest.pipeline import Pipeline
+from ingest.plan import plan
 from ingest.settings import IngestSettings
 from ingest.sources.archives import ArchiveLimits, Opened, may_hold, rounds
 from ingest.sources.files import Found
@@ -121,14 +122,14 @@ def test_hostile_archives_have_a_line_each(tmp_path: Path, docs: Path) -> None:
     many = make_zip([(f"{number}.txt", b"x") for number in range(15)])
     (docs / "many.zip").write_bytes(make_zip([("1.zip", many), ("2.zip", many)]))
     (docs / "odd.zip").write_bytes(
-        make_zip([("a.png", b"\x89PNG\r\n\x1a\n" + bytes(50)), ("b.txt", b"Good."), ("b.txt", b"Too.")])
+        make_zip([("a.png", b"\x7fELF\x02" + bytes(50)), ("b.txt", b"Good."), ("b.txt", b"Too.")])
     )
     with opened(tmp_path, archive_files=20) as pipeline:
         report = pipeline.add([docs])
     failed = reasons(report, docs)
     assert failed["deep.zip!/5.zip!/4.zip!/3.zip"] == "is nested more than 3 archives deep"
     assert failed["many.zip!/2.zip"] == "holds more files than the 3 that may be unpacked"
-    assert failed["odd.zip!/a.png"].startswith("is a PNG picture")
+    assert failed["odd.zip!/a.png"].startswith("is a program")
     assert len(failed) == 3
     assert {"odd.zip!/b.txt", "odd.zip!/b (2).txt"} <= outcome(report, docs).keys()
 
@@ -165,13 +166,13 @@ def test_an_archive_may_be_uploaded(pipeline: Pipeline) -> None:
     def sent(data: bytes) -> LedgerEntry:
         return pipeline.upload("all.zip", data)
 
-    first = sent(make_zip({"a.txt": b"One.", "b.png": b"\x89PNG\r\n\x1a\n", "c.txt": b"Three."}))
+    first = sent(make_zip({"a.txt": b"One.", "b.png": b"\x7fELF\x02", "c.txt": b"Three."}))
     assert (first.source, first.document_id, first.status, first.chunks) == ("upload:all.zip", None, "added", 2)
-    assert first.reason == "2 of 3 files in it are taken in; b.png: is a PNG picture, which can't be read"
+    assert first.reason == "2 of 3 files in it are taken in; b.png: is a program, which can't be read"
     (a, c) = pipeline.index.documents()
     assert (a.source, c.source) == ("upload:all.zip!/a.txt", "upload:all.zip!/c.txt")
     assert pipeline.index.original(a.document_id).read_bytes() == b"One."
-    assert sent(make_zip({"a.txt": b"One.", "b.png": b"\x89PNG\r\n\x1a\n"})).status == "unchanged"
+    assert sent(make_zip({"a.txt": b"One.", "b.png": b"\x7fELF\x02"})).status == "unchanged"
     assert [info.source for info in pipeline.index.documents()] == [a.source]
     assert sent(b"PK\x05\x06").status == "failed"
 
@@ -200,3 +201,39 @@ def test_limits_are_settings() -> None:
     assert (fields["archive_files"].default, fields["archive_bytes"].default, fields["archive_depth"].default) == (
         dataclasses.astuple(limits)
     )
+
+
+def test_an_archive_that_is_read_waits_no_longer(pipeline: Pipeline, docs: Path) -> None:
+    (docs / "all.zip").write_bytes(make_zip({"a.txt": b"One.", "b.exe": b"\x7fELF\x02"}))
+    pipeline.add([docs])
+    states = {one.source.removeprefix(f"{docs}/"): one.state for one in pipeline.index.standings()}
+    assert states == {"all.zip!/a.txt": "done", "all.zip!/b.exe": "failed"}
+    assert outcome(pipeline.retry(), docs) == {"all.zip!/a.txt": "unchanged", "all.zip!/b.exe": "failed"}
+    (docs / "all.zip").write_bytes(make_zip({"a.txt": b"One."}))
+    assert outcome(pipeline.retry(), docs) == {"all.zip!/a.txt": "unchanged", "all.zip!/b.exe": "removed"}
+    assert [one.source for one in pipeline.index.standings()] == [f"{docs}/all.zip!/a.txt"]
+
+
+def test_a_dry_run_looks_into_archives(docs: Path, tmp_path: Path) -> None:
+    settings = IngestSettings(index=tmp_path / "index", embedder="hash")
+    archive = docs / "all!" / "all.zip"  # a folder's name may end like the mark
+    archive.parent.mkdir()
+    archive.write_bytes(make_zip({"a.txt": b"One.", "b.txt": b"Two."}))
+    assert set(outcome(plan(settings, [docs]), docs).values()) == {"added"}
+    with opened(tmp_path) as pipeline:
+        pipeline.sync(docs)
+    archive.write_bytes(make_zip({"a.txt": b"One.", "c.exe": b"\x7fELF\x02"}))
+    for sync in (False, True):
+        assert outcome(plan(settings, [docs], sync=sync), docs) == {
+            "all!/all.zip!/a.txt": "unchanged",
+            "all!/all.zip!/b.txt": "removed",
+            "all!/all.zip!/c.exe": "failed",
+        }
+    (docs / "other.txt").write_text("Another file.")
+    archive.unlink()
+    assert outcome(plan(settings, [docs]), docs) == {"other.txt": "added"}
+    assert outcome(plan(settings, [docs], sync=True), docs) == {
+        "other.txt": "added",
+        "all!/all.zip!/a.txt": "removed",
+        "all!/all.zip!/b.txt": "removed",
+    }

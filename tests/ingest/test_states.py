@@ -281,12 +281,12 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def test_a_dry_run_says_what_would_become_of_each_file_and_writes_nothing(tmp_path: Path, docs: Path) -> None:
     index = tmp_path / "index"
-    (docs / "picture.txt").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (docs / "picture.txt").write_bytes(b"\x7fELF\x02" + bytes(100))
     (docs / "large.txt").write_text("x" * 5_000_001)
     reasons = {
         "empty.txt": "failed: is empty",
         "large.txt": "failed: is larger (5,000,001 bytes) than the limit (5,000,000; RAG_BOT_MAX_FILE_BYTES)",
-        "picture.txt": "failed: is a PNG picture, which can't be read",
+        "picture.txt": "failed: is a program, which can't be read",
     }
     assert dry(index, docs) == {"a.txt": "added", "b.txt": "added", "c.txt": "added"} | reasons
     assert not index.exists()
