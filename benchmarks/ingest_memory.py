@@ -13,7 +13,7 @@ from benchmarks.results import Asked, Result, Table
 
 _MIB = 1024 * 1024
 _FILE = 40_000  # characters
-_SMALL, _TIMES = 200, 4  # files of the small folder, and how many times as many the large one has
+_SMALL, _TIMES = 300, 3  # files of the small folder, and how many times as many the large one has
 _HUGE = 8  # MiB of text in one file
 
 
@@ -40,7 +40,7 @@ def _write(folder: Path, files: int, size: int) -> None:
     for n in range(files):
         with (folder / f"{n:05}.txt").open("w", encoding="utf-8") as file:
             while file.tell() < size:
-                sentences = (" ".join(chance.choices(words, k=14)) + "." for _ in range(20))
+                sentences = (" ".join(chance.choices(words, k=50)) + "." for _ in range(6))
                 file.write(" ".join(sentences) + "\n\n")
 
 

@@ -13,8 +13,9 @@ from ingest.errors import IndexBusy, IndexDamaged, IndexMissing, IndexReadOnly, 
 from ingest.store.schema import MIGRATIONS, QUARANTINE, SCHEMA, SCHEMA_VERSION, STATES
 
 _DISK_FULL = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
-# The page cache outside a transaction is small; what is read often (chunks' places) fits.
-_PRAGMAS = "PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -65536;"
+_PRAGMAS = "PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;"
+# KiB. What a reader reads often (chunks' places) fits; a writer adds at the end, and its memory is not to grow with the store.
+_READERS_CACHE, _WRITERS_CACHE = 65_536, 16_384
 
 
 class Connection:
@@ -138,7 +139,7 @@ def connect(path: Path, *, write: bool) -> tuple[sqlite3.Connection, bool]:
     for mode in modes:
         db = sqlite3.connect(f"{uri}?{mode}", uri=True, isolation_level=None, check_same_thread=False)
         try:
-            db.executescript(_PRAGMAS)
+            db.executescript(f"{_PRAGMAS} PRAGMA cache_size = -{_WRITERS_CACHE if write else _READERS_CACHE};")
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
             db.close()
