@@ -137,6 +137,11 @@ DOCUMENT = {
     "sha256": str,
     "added_at": str,
     "masked": bool,
+    "language": str,
+    "quality": float,
+    "version": str,
+    "dated": str,
+    "superseded_by": (str, type(None)),
 }
 ENTRY = {"source": str, "document_id": (str, type(None)), "status": str, "reason": (str, type(None)), "chunks": int}
 COUNTS = ("added", "unchanged", "replaced", "removed", "failed", "quarantined")
