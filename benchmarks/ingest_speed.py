@@ -17,7 +17,6 @@ from benchmarks.results import Asked, Result, Table, has_amx
 from ingest.embedder import SentenceTransformerEmbedder, Vectors, load_embedder
 
 _ABSTRACTS = 250  # with XQuAD's 240 paragraphs some 900 chunks: minutes on two slow cores
-_PART = 4  # the peak memory of so small a part of the files is looked at, too
 _BUDGETS = (1024, 2048, 4096, 8192, 16_384)
 
 
@@ -27,8 +26,6 @@ def run(options: Options) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         data.write_files(passages, root / "files")
-        data.write_files(passages[::_PART], root / "part")
-        part = run_child("pipeline", root / "part", root / "index-part")
         ours = [run_child("pipeline", root / "files", root / "index-1")]
         texts, stored = _embedded(root / "index-1")
         (root / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
@@ -37,7 +34,7 @@ def run(options: Options) -> dict[str, Any]:
         ours.append(run_child("pipeline", root / "files", root / "index-2"))
         reference = _unit(np.load(root / "vectors.npy"))
     cosines = (reference * stored).sum(axis=1)
-    return _result(ours, bare, fast, part, cosines).as_dict()
+    return _result(ours, bare, fast, cosines).as_dict()
 
 
 def _passages(options: Options) -> list[data.Passage]:
@@ -45,21 +42,17 @@ def _passages(options: Options) -> list[data.Passage]:
     return paragraphs[:40] + abstracts[:20] if options.quick else paragraphs + abstracts[:_ABSTRACTS]
 
 
-def _result(
-    ours: list[dict[str, Any]], bare: dict[str, Any], fast: dict[str, Any], part: dict[str, Any], cosines: Vectors
-) -> Result:
+def _result(ours: list[dict[str, Any]], bare: dict[str, Any], fast: dict[str, Any], cosines: Vectors) -> Result:
     chunks = int(bare["chunks"])
     speeds = [chunks / one["seconds"] for one in ours]
     speed, bare_speed = 2 / sum(1 / each for each in speeds), chunks / bare["seconds"]
     fast_speed = chunks / fast["seconds"]
-    memory = {"part": part["peak_mb"], "whole": max(one["peak_mb"] for one in ours), "part_chunks": part["chunks"]}
     figures = {
         "chunks": chunks,
         "documents": ours[0]["documents"],
         "chunks_per_second": {"ours": speed, "ours_runs": speeds, "bare_encoder": bare_speed, "fast_encoder": fast_speed},
         "ratio": speed / bare_speed,
         "ratio_to_fast_encoder": speed / fast_speed,
-        "peak_mb": memory,
         "process_seconds": {"ours": [one["wall_s"] for one in ours], "bare_encoder": bare["wall_s"]},
         "cosine_to_fp32": {"min": float(cosines.min()), "mean": float(cosines.mean())},
     }
@@ -73,7 +66,6 @@ def _result(
             fast["wall_s"],
         ],
     ]
-    memory_rows = [[f"{part['chunks']:,} chunks", memory["part"]], [f"{chunks:,} chunks", memory["whole"]]]
     cosine_rows = [["stored vectors to fp32", f"{cosines.min():.5f}", f"{cosines.mean():.5f}"]]
     tables = [
         Table(
@@ -83,14 +75,12 @@ def _result(
             f"{ours[0]['documents']} text files, {chunks:,} chunks; the model is loaded before the clock of chunks/s starts, "
             "on both sides. Ours: read, parse, chunk, embed (sentences, too), store, publish; run before and after the other.",
         ),
-        Table("Peak memory of an ingestion", ("of", "MB"), memory_rows),
         Table("Precision", ("cosine", "smallest", "mean"), cosine_rows),
     ]
     wanted = 3.5 if has_amx() else 1.0
     asked = [
         Asked(f"ratio of speeds ({'with' if has_amx() else 'without'} AMX)", speed / bare_speed, at_least=wanted),
         Asked("share of the fastest bare encoder's speed", speed / fast_speed, at_least=0.9),
-        Asked("peak memory, of that of a quarter of the files", memory["whole"] / memory["part"], at_most=1.1),
         Asked("smallest cosine to fp32", float(cosines.min()), at_least=0.999),
     ]
     return Result(figures, tables, asked)

@@ -16,8 +16,8 @@ from ingest.errors import DependencyMissing
 _log = logging.getLogger(__name__)
 
 GROWN = 512
-"""Chunks after which a job has the whole model loaded, where that is the faster one: it takes seconds to load, and embeds
-half as many chunks again in the same time (benchmarks/results/ingest_speed.json)."""
+"""Chunks after which a job has the whole model loaded, where that is the faster one: it takes seconds to load, which a small
+job does not win back."""
 
 
 def load_embedder(name: str, precision: str = "auto") -> Embedder:
