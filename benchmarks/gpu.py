@@ -12,11 +12,8 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +21,20 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import results
-from benchmarks.clustered import DIMENSION, clustered
+from benchmarks.clustered import DIMENSION
 from benchmarks.registry import RESULTS, Options
+from benchmarks.vectors import WANTED, batches, by_threads, compressed, hnsw, made, repeated
 from ingest.embedder import SentenceTransformerEmbedder, Vectors, load_embedder
-from ingest.vectors.compressed import TRAINED_ON, Compressed, centroids_of, lists_for, recall_of
+from ingest.vectors.compressed import TRAINED_ON, centroids_of, lists_for, recall_of
 from ingest.vectors.gpu import OnGpu
-from ingest.vectors.library import Ids, load_faiss
-from ingest.vectors.spool import Spool
+from ingest.vectors.library import Ids, Scores, load_faiss
 
-WANTED = 0.98  # recall@10
 _PARTS = ("embed", "100000", "1000000", "10000000")
-_ASKED = 2000  # questions
+_KINDS = ("flat", "lists", "graph", "cpu", "hnsw")
 _BATCHES = (1, 16, 256, 1024)
 _THREADS = 64
-_SECONDS = 1.5  # for each figure of speed
 _PROBES = (8, 16, 32, 64, 128, 256, 512, 1024)
+_EFFORTS = (32, 64, 96, 128, 192, 256, 384, 512)
 _BUDGETS = (16_384, 65_536, 262_144)
 # Bytes a second of a card's memory by its data sheet.
 _SHEETS = {"H100": 3.35e12, "H200": 4.8e12, "A100": 2.04e12, "L40S": 0.864e12}
@@ -46,11 +42,13 @@ _SHEETS = {"H100": 3.35e12, "H200": 4.8e12, "A100": 2.04e12, "L40S": 0.864e12}
 
 def run(options: Options) -> dict[str, Any]:
     """All parts, or small ones."""
-    return measure(("embed", "50000") if options.quick else _PARTS, 8.0, options.out, "minilm", quick=options.quick)
+    return measure(("embed", "50000") if options.quick else _PARTS, 8.0, options.out, "minilm", _KINDS, quick=options.quick)
 
 
-def measure(parts: Sequence[str], minutes: float, out: Path, model: str, *, quick: bool = False) -> dict[str, Any]:
-    """The figures of some parts, of which none begins once so many minutes have gone."""
+def measure(
+    parts: Sequence[str], minutes: float, out: Path, model: str, kinds: Sequence[str], *, quick: bool = False
+) -> dict[str, Any]:
+    """The figures of some parts, of which none begins once so many minutes have gone, for some kinds of index."""
     import torch
 
     if not torch.cuda.is_available():
@@ -66,7 +64,7 @@ def measure(parts: Sequence[str], minutes: float, out: Path, model: str, *, quic
         _say(f"--- {part}")
         figures[part] = {}
         try:
-            for name, found in _embedding(model) if part == "embed" else _searching(torch, int(part)):
+            for name, found in _embedding(model) if part == "embed" else _searching(torch, int(part), kinds):
                 figures[part][name] = found
                 _say(f"{part} {name}: {json.dumps(results.rounded(found))} ({time.perf_counter() - began:.0f} s)")
                 results.save("gpu", figures, out, quick=quick, seconds=time.perf_counter() - began)
@@ -162,63 +160,76 @@ def _chunks_per_second(embed: Callable[[], object], count: int) -> float:
 # --- searching
 
 
-def _searching(torch: Any, count: int) -> Iterator[tuple[str, Any]]:
+def _searching(torch: Any, count: int, kinds: Sequence[str]) -> Iterator[tuple[str, Any]]:
     began = time.perf_counter()
-    rows, asked, truth = _made(torch, count)
-    yield "data", {"vectors": count, "questions": _ASKED, "seconds": time.perf_counter() - began}
-    sample_rows = np.sort(np.random.default_rng(0).choice(count, min(count, TRAINED_ON * lists_for(count)), replace=False))
-    sample = rows[sample_rows].astype(np.float32)
+    rows, asked, truth = made(count, "cuda")
+    yield "data", {"vectors": count, "questions": len(asked), "seconds": time.perf_counter() - began}
+    if "flat" in kinds:
+        yield "gpu_flat_fp16", _flat(torch, rows, asked, truth)
+    if "lists" in kinds:
+        yield "gpu_lists_fp16", _by_lists(torch, rows, asked, truth)
+    if "graph" in kinds and hasattr(load_faiss(), "GpuIndexCagra"):
+        yield "gpu_graph_fp16", _by_graph(torch, rows, asked, truth)
+    if "cpu" in kinds:
+        yield "cpu_compressed", compressed(rows, asked, truth)
+    if "hnsw" in kinds:
+        yield "cpu_hnsw", hnsw(rows, asked, truth)
 
-    used = _used(torch)
-    began = time.perf_counter()
-    flat = OnGpu.flat(DIMENSION, _batches(rows))
-    built = time.perf_counter() - began
-    yield (
-        "gpu_flat_fp16",
-        {"build_s": built, "bytes_each": (_used(torch) - used) / count, **_speed_of(torch, flat, asked, truth)},
-    )
-    del flat
 
+def _flat(torch: Any, rows: npt.NDArray[np.float16], asked: Vectors, truth: Ids) -> dict[str, Any]:
+    used, began = _used(torch), time.perf_counter()
+    flat = OnGpu.flat(DIMENSION, batches(rows))
+    costs = {"build_s": time.perf_counter() - began, "bytes_each": (_used(torch) - used) / len(rows)}
+    return {**costs, **_speed_of(torch, flat, asked, truth)}
+
+
+def _by_lists(torch: Any, rows: npt.NDArray[np.float16], asked: Vectors, truth: Ids) -> dict[str, Any]:
+    count = len(rows)
+    chosen = np.sort(np.random.default_rng(0).choice(count, min(count, TRAINED_ON * lists_for(count)), replace=False))
     began = time.perf_counter()
-    centroids = centroids_of(sample, lists_for(count))
+    centroids = centroids_of(rows[chosen].astype(np.float32), lists_for(count))
     trained = time.perf_counter() - began
-    used = _used(torch)
-    began = time.perf_counter()
-    lists = OnGpu.by_lists(centroids, _batches(rows), count, _PROBES[0])
+    used, began = _used(torch), time.perf_counter()
+    lists = OnGpu.by_lists(centroids, batches(rows), count, _PROBES[0])
     built = time.perf_counter() - began
     costs = {"train_s": trained, "build_s": built, "bytes_each": (_used(torch) - used) / count, "lists": len(centroids)}
     for probe in _PROBES:
         lists.probe = min(probe, len(centroids))
         if recall_of(_found(lists.search_all, asked), truth) >= WANTED:
             break
-    yield "gpu_lists_fp16", {**costs, "probe": lists.probe, **_speed_of(torch, lists, asked, truth)}
-    del lists
-    yield from _on_the_cpu(rows, asked, truth)
+    return {**costs, "probe": lists.probe, **_speed_of(torch, lists, asked, truth)}
 
 
-def _made(torch: Any, count: int) -> tuple[npt.NDArray[np.float16], Vectors, Ids]:
-    """Vectors in memory as float16, questions of the same kind, and the rows of the ten nearest to each, by float32."""
-    asked = torch.cat(list(clustered(_ASKED, 2, "cuda"))).float()
-    rows = np.empty((count, DIMENSION), np.float16)
-    scores = torch.zeros((_ASKED, 0), device="cuda")
-    truth = torch.zeros((_ASKED, 0), dtype=torch.int64, device="cuda")
-    at = 0
-    for batch in clustered(count, 3, "cuda"):
-        rows[at : at + len(batch)] = batch.cpu().numpy()
-        more, here = (asked @ batch.float().T).topk(10)
-        scores, truth = torch.cat([scores, more], 1), torch.cat([truth, here + at], 1)
-        scores, best = scores.topk(10)
-        truth = truth.gather(1, best)
-        at += len(batch)
-    found = rows, asked.cpu().numpy(), truth.cpu().numpy()
-    del asked, scores, truth, batch, more, here, best
-    torch.cuda.empty_cache()
-    return found
+class _ByGraph(OnGpu):
+    """CAGRA's graph; `effort` is how many candidates a search keeps (`itopk_size`)."""
+
+    effort = 32
+
+    def search_all(self, vectors: Vectors, k: int) -> tuple[Scores, Ids]:
+        faiss = load_faiss()
+        params = faiss.SearchParametersCagra()
+        params.itopk_size = self.effort
+        halves = np.ascontiguousarray(vectors, dtype=np.float16)
+        scores, rows = self._index.search(halves, k, params=params, numeric_type=faiss.Float16)
+        return scores, rows
 
 
-def _batches(rows: npt.NDArray[np.float16], size: int = 65_536) -> Iterator[Vectors]:
-    for at in range(0, len(rows), size):
-        yield rows[at : at + size].astype(np.float32)
+def _by_graph(torch: Any, rows: npt.NDArray[np.float16], asked: Vectors, truth: Ids) -> dict[str, Any]:
+    faiss = load_faiss()
+    used, began = _used(torch), time.perf_counter()
+    resources = faiss.StandardGpuResources()
+    config = faiss.GpuIndexCagraConfig()
+    config.graph_degree, config.intermediate_graph_degree = 32, 64
+    config.build_algo = faiss.graph_build_algo_NN_DESCENT
+    index = faiss.GpuIndexCagra(resources, DIMENSION, faiss.METRIC_INNER_PRODUCT, config)
+    index.train(rows, numeric_type=faiss.Float16)
+    costs = {"build_s": time.perf_counter() - began, "bytes_each": (_used(torch) - used) / len(rows), "degree": 32}
+    graph = _ByGraph(index, resources, "graph")
+    for effort in _EFFORTS:
+        graph.effort = effort
+        if recall_of(_found(graph.search_all, asked), truth) >= WANTED:
+            break
+    return {**costs, "itopk": graph.effort, **_speed_of(torch, graph, asked, truth)}
 
 
 def _used(torch: Any) -> int:
@@ -236,14 +247,14 @@ def _speed_of(torch: Any, index: OnGpu, asked: Vectors, truth: Ids) -> dict[str,
     figures: dict[str, Any] = {"recall": recall_of(_found(index.search_all, asked), truth)}
     for size in _BATCHES:
         chunks = [asked[at : at + size] for at in range(0, len(asked) - size + 1, size)]
-        times = _repeated(lambda part: index.search_all(part, 10), chunks)
+        times = repeated(lambda part: index.search_all(part, 10), chunks)
         middle = statistics.median(times)
         figures[f"batch_{size}"] = {"p50_ms": 1000 * middle, "per_s": size / middle}
         if index.kind == "flat":
             read = len(index) * DIMENSION * 2 / middle
             speeds = _card_speeds(torch)
             figures[f"batch_{size}"]["of_bandwidth"] = {name: read / speed for name, speed in speeds.items() if speed}
-    figures[f"threads_{_THREADS}"] = {"per_s": _by_threads(lambda one: index.search(one, 10), asked, _THREADS)}
+    figures[f"threads_{_THREADS}"] = {"per_s": by_threads(lambda one: index.search(one, 10), asked, _THREADS)}
     return figures
 
 
@@ -256,65 +267,6 @@ def _card_speeds(torch: Any) -> dict[str, float]:
     return _SPEEDS
 
 
-def _repeated(search: Callable[[Vectors], object], parts: Sequence[Vectors]) -> list[float]:
-    """Seconds of each of as many searches as go into the time for one figure, after a few to warm up."""
-    for part in parts[:3]:
-        search(part)
-    marks = [time.perf_counter()]
-    while marks[-1] - marks[0] < _SECONDS:
-        search(parts[len(marks) % len(parts)])
-        marks.append(time.perf_counter())
-    return [after - before for before, after in pairwise(marks)]
-
-
-def _by_threads(search: Callable[[Vectors], object], asked: Vectors, threads: int) -> float:
-    """Questions a second when so many threads ask one after another each."""
-    until = time.perf_counter() + 2 * _SECONDS
-
-    def ask(first: int) -> int:
-        done = 0
-        while time.perf_counter() < until:
-            search(asked[(first + done) % len(asked)])
-            done += 1
-        return done
-
-    with ThreadPoolExecutor(threads) as pool:
-        began = time.perf_counter()
-        total = sum(pool.map(ask, range(0, len(asked), max(1, len(asked) // threads))))
-        return total / (time.perf_counter() - began)
-
-
-def _on_the_cpu(rows: npt.NDArray[np.float16], asked: Vectors, truth: Ids) -> Iterator[tuple[str, Any]]:
-    """The index that a machine without a GPU would use, on one core and on all; trained on the GPU, since there is one."""
-    faiss = load_faiss()
-    cores = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder, Spool(Path(folder) / "spool", DIMENSION) as spool:
-        began = time.perf_counter()
-        at = 0
-        for batch in _batches(rows):
-            spool.fill([(list(range(at, at + len(batch))), batch)])
-            at += len(batch)
-        index = Compressed.build(spool)
-        built = time.perf_counter() - began
-    faiss.omp_set_num_threads(1)
-    try:
-        recall = recall_of(index.search(asked, 10)[1], truth)
-        times = _repeated(lambda part: index.search(part, 10), [asked[at : at + 1] for at in range(len(asked))])
-        middle = statistics.median(times)
-        yield (
-            "cpu_compressed",
-            {
-                "build_s": built,
-                "settings": index.settings,
-                "recall": recall,
-                "one_core": {"p50_ms": 1000 * middle, "per_s": len(times) / sum(times)},
-                f"threads_{cores}": {"per_s": _by_threads(lambda one: index.search(one.reshape(1, -1), 10), asked, cores)},
-            },
-        )
-    finally:
-        faiss.omp_set_num_threads(cores)
-
-
 def _say(line: str) -> None:
     print(line, flush=True)
 
@@ -323,6 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts named, within a time."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--parts", default=",".join(_PARTS), help="`embed`, or numbers of vectors, with commas between")
+    parser.add_argument("--kinds", default=",".join(_KINDS), help="indexes to measure (graph: only where FAISS has CAGRA)")
     parser.add_argument("--minutes", type=float, default=8.0, help="no part begins after so many")
     parser.add_argument("--model", default="minilm", help="the embedder, as in RAG_BOT_EMBEDDER")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
@@ -331,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.cpu_embedding:
         _say(json.dumps(_embed_on_cpu(parsed.model)))
         return 0
-    measure(parsed.parts.split(","), parsed.minutes, parsed.out, parsed.model)
+    measure(parsed.parts.split(","), parsed.minutes, parsed.out, parsed.model, parsed.kinds.split(","))
     return 0
 
 

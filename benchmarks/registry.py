@@ -63,6 +63,7 @@ BENCHMARKS = {
     "personal_data": Benchmark(
         "Personal data and secrets: found where labelled, and false alarms", "benchmarks.personal_data:run"
     ),
+    "vectors": Benchmark("Search of a million vectors: compressed, by a graph, exact", "benchmarks.vectors:run", False),
     "gpu": Benchmark("The GPU against the CPU: embedding, and search of 1 and 10 million vectors", "benchmarks.gpu:run", False),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(

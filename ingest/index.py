@@ -25,7 +25,7 @@ from ingest.manifest import Manifest, check, hash_file, sync_folder
 from ingest.settings import IngestSettings
 from ingest.store import Store
 from ingest.types import Allowed, Chunk, Document, DocumentInfo, Hit, LedgerEntry, Mode, Quarantined
-from ingest.vectors import Ids, device
+from ingest.vectors import Ids
 
 STORE = "store.sqlite3"
 FILES = "files"
@@ -55,12 +55,19 @@ class Index:
     """
 
     def __init__(
-        self, path: Path, store: Store, derived: Derived, *, embedder: Embedder | None, precision: str, lock: WriteLock | None
+        self,
+        path: Path,
+        store: Store,
+        derived: Derived,
+        *,
+        embedder: Embedder | None,
+        settings: IngestSettings,
+        lock: WriteLock | None,
     ) -> None:
         self.path = path
         self.notes: list[str] = list(derived.notes)
         self._store, self._derived, self._lock = store, derived, lock
-        self._embedder, self._precision = embedder, precision
+        self._embedder, self._precision, self._exact_up_to = embedder, settings.precision, settings.exact_vectors
         self._loading, self._refreshing, self._choosing = threading.Lock(), threading.Lock(), threading.Lock()
         self._owners: tuple[int, Ids, list[str]] = (-1, np.zeros(0, np.int64), [])
         self._chosen: dict[Allowed, Only | None] = {}
@@ -96,7 +103,7 @@ class Index:
             embedder = _matching_embedder(store, settings, embedder)
             dimension = int(store.meta("dimension") or 0)
             derived = Derived(path, store, dimension, writable=write and repair)
-            index = cls(path, store, derived, embedder=embedder, precision=settings.precision, lock=lock)
+            index = cls(path, store, derived, embedder=embedder, settings=settings, lock=lock)
             if repair and derived.notes:
                 index._repair(settings)
             elif lock and not derived.manifest.generation and not store.counts()[2]:
@@ -373,7 +380,7 @@ class Index:
             "embedder": self.embedder_name,
             "dimension": self.dimension,
             "vector_index": self._derived.kind,
-            "device": device(),
+            "device": self._derived.device,
             "bytes": _size(self.path),
             "version": self.version,
         }
@@ -474,7 +481,9 @@ class Index:
         if not (force or (missing and chunks) or (behind and (chunks <= _ALWAYS_PUBLISH or behind > chunks // 20))):
             return
         try:
-            self._derived = self._derived.publish(self.embedder_name, store.meta("fingerprint") or "", whole=whole)
+            self._derived = self._derived.publish(
+                self.embedder_name, store.meta("fingerprint") or "", whole=whole, exact_up_to=self._exact_up_to
+            )
         except Exception as error:
             # FAISS and tantivy say it in words only.
             if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ingest.embedder import Vectors
-from ingest.vectors.library import Ids, Rows, Scores, gpus, load_faiss, selector
+from ingest.vectors.library import Among, Ids, Rows, Scores, Settings, gpus, load_faiss, one_thread
 from ingest.vectors.spool import Spool
 
 WANTED = 0.985
@@ -23,23 +24,33 @@ TRAINED_ON = 40
 _BATCH = 16_384
 _ROUNDS = 10  # of k-means
 _GRAPH_ABOVE, _GRAPH_EFFORT = 8192, 128  # lists; above, the nearest centroids are found by a graph
-_ASKED = 256  # vectors that the settings are tried with
+_NEAR = 50
+_ASKED = 400  # vectors that the settings are tried with
 _PROBES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
-_REFINED = 100  # rows, at least, that are scored again
+_REFINED = (100, 200, 400, 800, 1600)  # of the rows that four bits find best, how many are scored again
+_TRIED_WITH, _HARDLY = 128, 0.002  # lists that this is chosen with, and the recall that it may cost
+# Up to a sixteenth of all rows, or so many, may be found: then they are all looked at.
+_FEW, _FEW_ROWS = 16, 20_000
 _SEED = 20_240_615
 
 
 class Compressed:
-    """Rows in lists. `settings` are `nprobe`, the lists that a search looks into, and the `recall` it was chosen by."""
+    """Rows in lists. Threads may share it.
+
+    `settings` are how many lists there are (`nlist`), how many of them a search looks into (`nprobe`), how many of the rows
+    found there are scored again (`refined`), and the `recall` that these were chosen by.
+    """
 
     kind = "ivf"
 
-    def __init__(self, index: Any, settings: dict[str, float], owner: object = None) -> None:
+    def __init__(self, index: Any, settings: Settings | None = None, owner: object = None) -> None:
         faiss = load_faiss()
-        self.index, self.settings, self._owner = index, settings, owner
+        self.index, self._owner = index, owner
         self._lists: Any = faiss.downcast_index(index.base_index)
         self._fine: Any = faiss.downcast_index(index.refine_index)
-        self._probe = int(settings["nprobe"])
+        self.settings = settings or {"nlist": int(self._lists.nlist), "nprobe": self.probe, "refined": 10 * index.k_factor}
+        self._centroids: Vectors | None = None
+        self._list_of_row: npt.NDArray[Any] | None = None
 
     @classmethod
     def build(cls, spool: Spool) -> Compressed:
@@ -50,22 +61,35 @@ class Compressed:
         del sample
         for vectors in spool.batches():
             index.add(vectors)
-        new = cls(index, {"nprobe": float(_PROBES[0])})
+        new = cls(index)
         new._choose(spool)
         return new
 
     def _choose(self, spool: Spool) -> None:
-        """The fewest lists by which enough is found of what exact search finds near the index's own vectors."""
+        """The fewest lists by which enough is found of what exact search finds near the index's own vectors; before that, how
+        many of the best are scored again: so many that more would hardly help."""
         own, asked = spool.sample(_ASKED, _SEED + 1)
-        expected = _nearest(spool, own, asked)
-        for probe in _PROBES:
-            self._probe = min(probe, int(self._lists.nlist))
+        near = _nearest(spool, own, asked)
+        expected = near[:, :10]
+        lists = int(self._lists.nlist)
+
+        def recall(probe: int, refined: int) -> float:
+            self._lists.nprobe, self.index.k_factor = probe, refined / 10
             _, rows = self.search(asked, 11)
-            recall = recall_of([row[row != self_row][:10] for row, self_row in zip(rows, own, strict=True)], expected)
-            if recall >= WANTED or self._probe == self._lists.nlist:
+            return recall_of([row[row != itself][:10] for row, itself in zip(rows, own, strict=True)], expected)
+
+        # Where neighbours lie closer than one byte a number can tell, more lists don't help.
+        scores = [self._fine.reconstruct_batch(rows) @ vector for rows, vector in zip(near, asked, strict=True)]
+        told = np.take_along_axis(near, np.argsort(-np.array(scores), axis=1)[:, :10], 1)
+        wanted = min(WANTED, recall_of(told, expected) - _HARDLY)
+        many = min(lists, _TRIED_WITH)
+        best = recall(many, _REFINED[-1])
+        refined = next(each for each in _REFINED if each == _REFINED[-1] or recall(many, each) >= best - _HARDLY)
+        for probe in (*(each for each in _PROBES if each < lists), lists):
+            found = recall(probe, refined)
+            if found >= wanted:
                 break
-        self._lists.nprobe = self._probe
-        self.settings = {"nlist": float(self._lists.nlist), "nprobe": float(self._probe), "recall": round(recall, 4)}
+        self.settings = {"nlist": lists, "nprobe": probe, "refined": refined, "recall": round(found, 4)}
 
     def __len__(self) -> int:
         return int(self.index.ntotal)
@@ -76,28 +100,70 @@ class Compressed:
 
     @property
     def probe(self) -> int:
-        return self._probe
+        """Lists that a search looks into."""
+        return int(self._lists.nprobe)
 
     @property
     def centroids(self) -> Vectors:
-        found: Vectors = self._lists.quantizer.reconstruct_n(0, int(self._lists.nlist))
-        return found
+        """What the lists lie around, shape (lists, dimension)."""
+        if self._centroids is None:
+            self._centroids = self._lists.quantizer.reconstruct_n(0, int(self._lists.nlist))
+        return self._centroids
 
-    def search(self, vectors: Vectors, k: int, among: Rows | None = None) -> tuple[Scores, Ids]:
-        """As `Exact.search`, of nearly the same recall."""
-        faiss = load_faiss()
+    def among(self, rows: Rows) -> Among:
+        """The rows that a search may find."""
+        if self._list_of_row is None:
+            self._list_of_row = self._lists_of_rows()
+        return Among(rows, np.bincount(self._list_of_row[rows], minlength=int(self._lists.nlist)))
+
+    def search(self, vectors: Vectors, k: int, among: Among | None = None) -> tuple[Scores, Ids]:
+        """As `Exact.search`, but that some of the nearest are missed, as `settings` say."""
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        probe = self._probe
-        chosen = None
-        if among is not None:
-            chosen = selector(among)
-            count = int(among.sum())
-            if count <= max(len(self) // 16, 20_000):  # fewer than the lists that would have to be looked into hold
-                return self._fine.search(vectors, k, params=faiss.SearchParameters(sel=chosen))  # type: ignore[no-any-return]
-            probe = min(int(self._lists.nlist), probe * len(self) // count)
-        by_lists = faiss.SearchParametersIVF(nprobe=probe, sel=chosen)
-        params = faiss.IndexRefineSearchParameters(k_factor=max(_REFINED, 3 * k) / k, base_index_params=by_lists)
-        return self.index.search(vectors, k, params=params)  # type: ignore[no-any-return]
+        if among and among.count <= max(len(self) // _FEW, _FEW_ROWS):
+            return self._look_at_all(vectors, k, among)
+        probe = self._lists_with_enough(vectors, among) if among else self.probe
+        scores, rows = self._search(vectors, k, probe, among)
+        if (rows < 0).any():  # more are asked for than those lists hold
+            return self._look_at_all(vectors, k, among)
+        return scores, rows
+
+    def _search(self, vectors: Vectors, k: int, probe: int, among: Among | None) -> tuple[Scores, Ids]:
+        faiss = load_faiss()
+        by_lists = faiss.SearchParametersIVF(nprobe=probe, sel=among.selector if among else None)
+        params = faiss.IndexRefineSearchParameters(
+            k_factor=max(10 * self.index.k_factor, 3 * k) / k, base_index_params=by_lists
+        )
+        with one_thread():
+            scores, rows = self.index.search(vectors, k, params=params)
+        return scores, rows
+
+    def _look_at_all(self, vectors: Vectors, k: int, among: Among | None) -> tuple[Scores, Ids]:
+        """Every row that may be found, by one byte a number: it takes no longer where they are few."""
+        params = load_faiss().SearchParameters(sel=among.selector) if among else None
+        with one_thread():
+            scores, rows = self._fine.search(vectors, k, params=params)
+        return scores, rows
+
+    def _lists_with_enough(self, vectors: Vectors, among: Among) -> int:
+        """How many of the nearest lists hold twice as many rows that may be found as a search of all looks at.
+
+        So many are looked at whether they are strewn over all lists or gathered in a few far away; which is where the order of
+        the lists says less, therefore twice.
+        """
+        assert among.lists is not None
+        wanted = min(among.count, 2 * self.probe * len(self) // int(self._lists.nlist))
+        nearest = np.argsort(-(vectors @ self.centroids.T), axis=1)
+        enough = np.cumsum(among.lists[nearest], axis=1) >= wanted
+        return int(enough.argmax(axis=1).max()) + 1
+
+    def _lists_of_rows(self) -> npt.NDArray[Any]:
+        faiss = load_faiss()
+        found = np.zeros(len(self), np.uint16 if self._lists.nlist <= 65_536 else np.uint32)
+        stored = self._lists.invlists
+        for number in range(int(self._lists.nlist)):
+            if size := int(stored.list_size(number)):
+                found[faiss.rev_swig_ptr(stored.get_ids(number), size)] = number
+        return found
 
     def vectors(self) -> Iterator[Vectors]:
         """All rows in order, by batches, as one byte a number keeps them."""
@@ -138,6 +204,7 @@ def _trained(sample: Vectors, lists: int) -> Any:
         coarse.hnsw.efSearch = _GRAPH_EFFORT
     coarse.add(centroids_of(sample, lists))
     base = faiss.IndexIVFPQFastScan(coarse, dimension, lists, dimension // 2, 4, faiss.METRIC_INNER_PRODUCT)
+    base.by_residual = True  # what is compressed is the way from the centroid
     fine = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
     index = faiss.IndexRefine(base, fine)
     index.train(sample)
@@ -145,18 +212,18 @@ def _trained(sample: Vectors, lists: int) -> Any:
 
 
 def _nearest(spool: Spool, own: Ids, asked: Vectors) -> Ids:
-    """The ten rows nearest to each of `asked`, exactly; but for itself, which stands in row `own`."""
+    """The `_NEAR` rows nearest to each of `asked`, exactly and in order; but for itself, which stands in row `own`."""
     faiss = load_faiss()
     scores = np.zeros((len(asked), 0), np.float32)
     rows = np.zeros((len(asked), 0), np.int64)
     at = 0
     for vectors in spool.batches():
-        more, here = faiss.knn(asked, vectors, min(11, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT)
+        more, here = faiss.knn(asked, vectors, min(_NEAR + 1, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT)
         scores, rows = np.hstack([scores, more]), np.hstack([rows, here + at])
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :11]
+        best = np.argsort(-scores, axis=1, kind="stable")[:, : _NEAR + 1]
         scores, rows = np.take_along_axis(scores, best, 1), np.take_along_axis(rows, best, 1)
         at += len(vectors)
-    return np.array([row[row != itself][:10] for row, itself in zip(rows, own, strict=True)])
+    return np.array([row[row != itself][: rows.shape[1] - 1] for row, itself in zip(rows, own, strict=True)])
 
 
 def read(path: Path) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ingest.embedder import Vectors
-from ingest.vectors.library import Ids, Rows, Scores, load_faiss, selector
+from ingest.vectors.library import Among, Ids, Rows, Scores, Settings, load_faiss
 
 _BATCH = 16_384
 
@@ -20,7 +20,7 @@ class Exact:
 
     def __init__(self, dimension: int, index: Any = None, owner: object = None) -> None:
         self.index = index if index is not None else load_faiss().IndexFlatIP(dimension)
-        self.settings: dict[str, float] = {}
+        self.settings: Settings = {}
         self._owner = owner
 
     def __len__(self) -> int:
@@ -33,12 +33,16 @@ class Exact:
     def add(self, vectors: Vectors) -> None:
         self.index.add(np.ascontiguousarray(vectors, dtype=np.float32))
 
-    def search(self, vectors: Vectors, k: int, among: Rows | None = None) -> tuple[Scores, Ids]:
-        """Scores and rows of the `k` nearest to each of `vectors` (shape (many, dimension)), best first.
+    def among(self, rows: Rows) -> Among:
+        """The rows that a search may find."""
+        return Among(rows)
 
-        `among` marks the rows that may be found (None: all). A row of -1 means that there were no more.
+    def search(self, vectors: Vectors, k: int, among: Among | None = None) -> tuple[Scores, Ids]:
+        """Scores and rows of the `k` nearest to each of `vectors` (shape (many, dimension)), best first; `among` those.
+
+        A row of -1 means that there were no more.
         """
-        params = None if among is None else load_faiss().SearchParameters(sel=selector(among))
+        params = load_faiss().SearchParameters(sel=among.selector) if among else None
         scores, rows = self.index.search(np.ascontiguousarray(vectors, dtype=np.float32), k, params=params)
         return scores, rows
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,16 @@ import numpy as np
 from ingest.embedder import Vectors
 from ingest.vectors.compressed import Compressed, read
 from ingest.vectors.exact import Exact
-from ingest.vectors.gpu import MOST_FOUND, OnGpu
-from ingest.vectors.library import Ids, Rows, gpus, load_faiss
+from ingest.vectors.gpu import MOST_FOUND, OnGpu, check_memory
+from ingest.vectors.library import Among, Ids, Settings, gpus, load_faiss
 from ingest.vectors.spool import Spool
 
 EXACT_UP_TO = 100_000
 """Vectors up to which all of them are looked at (`python -m benchmarks vectors`)."""
 GPU_FROM = 20_000
-FLAT_ON_GPU = 20_000_000
+"""Vectors from which a GPU pays (`python -m benchmarks.gpu`)."""
 _MANY = 64  # ids to pass over, up to which so many more are asked for instead
+_KEPT = 16  # choices of rows
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ class VectorIndex:
         self._ids: Ids = np.zeros(0, dtype=np.int64)
         self._rows: Exact | Compressed = Exact(dimension)
         self._gpu: OnGpu | None = None
+        self._chosen: OrderedDict[tuple[int, frozenset[int]], tuple[Ids | None, Among]] = OrderedDict()
+        self._choosing = threading.Lock()
 
     @classmethod
     def build(
@@ -64,6 +69,7 @@ class VectorIndex:
             raise TypeError("a compressed index is built whole")
         self._rows.add(vectors)
         self._ids = np.concatenate([self._ids, np.asarray(ids, dtype=np.int64)])
+        self._chosen.clear()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -79,21 +85,20 @@ class VectorIndex:
         return "cuda" if self._gpu else "cpu"
 
     @property
-    def settings(self) -> dict[str, float]:
+    def settings(self) -> Settings:
         """What was chosen for searching when it was built."""
         return self._rows.settings
 
-    def to_device(self, *, at_least: int = GPU_FROM, flat_up_to: int = FLAT_ON_GPU) -> VectorIndex:
-        """This index on the GPU; itself where there is none, memory is short there, or the index is so small that it doesn't
-        pay."""
+    def to_device(self, *, at_least: int = GPU_FROM) -> VectorIndex:
+        """This index on the GPU; itself where there is none, memory is short there, or it is too small to be worth it."""
         if len(self) < at_least or not gpus():
             return self
         moved = VectorIndex(self._rows.dimension)
         moved._ids, moved._rows = self._ids, self._rows
         try:
-            if isinstance(self._rows, Compressed) and len(self) > flat_up_to:
-                rows = self._rows
-                moved._gpu = OnGpu.by_lists(rows.centroids, rows.vectors(), len(self), rows.probe)
+            check_memory(len(self), self._rows.dimension)
+            if isinstance(self._rows, Compressed):
+                moved._gpu = OnGpu.by_lists(self._rows.centroids, self._rows.vectors(), len(self), self._rows.probe)
             else:
                 moved._gpu = OnGpu.flat(self._rows.dimension, self._rows.vectors())
         except (RuntimeError, MemoryError) as error:
@@ -116,18 +121,31 @@ class VectorIndex:
         elif only is None and (len(without) <= _MANY or isinstance(self._rows, Exact)):
             found = self._on_cpu(vector, wanted, None)
         else:  # FAISS's GPU indexes can't be told where to look
-            found = self._on_cpu(vector, min(len(self), k), self._among(without, only))
+            among = self._among(without, only)
+            if not among.count:
+                return []
+            found = self._on_cpu(vector, min(among.count, k), among)
         return [(i, score) for i, score in found if i not in without][:k]
 
-    def _among(self, without: Collection[int], only: Ids | None) -> Rows:
-        """Which rows may be found."""
+    def _among(self, without: Collection[int], only: Ids | None) -> Among:
+        """The rows that may be found; the last few are kept, since readers with the same rights ask again."""
+        key = (id(only), without if isinstance(without, frozenset) else frozenset(without))
+        with self._choosing:
+            if key in self._chosen:
+                self._chosen.move_to_end(key)
+                return self._chosen[key][1]
         size = int(self._ids[-1]) + 1
-        table = np.zeros(size, np.bool_) if only is not None else np.ones(size, np.bool_)
+        table = np.ones(size, np.bool_) if only is None else np.zeros(size, np.bool_)
         if only is not None:
             table[only[(only >= 0) & (only < size)]] = True
         gone = np.fromiter(without, np.int64, len(without))
         table[gone[(gone >= 0) & (gone < size)]] = False
-        return table[self._ids]
+        among = self._rows.among(table[self._ids])
+        with self._choosing:
+            self._chosen[key] = (only, among)  # `only` itself is kept, so that nothing else gets its `id` meanwhile
+            while len(self._chosen) > _KEPT:
+                self._chosen.popitem(last=False)
+        return among
 
     def _on_gpu(self, vector: Vectors, k: int) -> list[tuple[int, float]]:
         gpu = self._gpu
@@ -139,7 +157,7 @@ class VectorIndex:
                 self._gpu = None
         return self._on_cpu(vector, k, None)
 
-    def _on_cpu(self, vector: Vectors, k: int, among: Rows | None) -> list[tuple[int, float]]:
+    def _on_cpu(self, vector: Vectors, k: int, among: Among | None) -> list[tuple[int, float]]:
         scores, rows = self._rows.search(vector.reshape(1, -1), k, among)
         return self._named(scores[0], rows[0])
 
@@ -157,7 +175,7 @@ class VectorIndex:
         faiss.write_index(both, str(path))
 
     @classmethod
-    def load(cls, path: Path, settings: dict[str, float] | None = None) -> VectorIndex:
+    def load(cls, path: Path, settings: Settings | None = None) -> VectorIndex:
         """Read what `save` wrote; `settings` are those it had. Raises RuntimeError if FAISS can't read it."""
         faiss = load_faiss()
         both = read(path)
@@ -168,8 +186,7 @@ class VectorIndex:
         inner = faiss.downcast_index(both.index)
         # `both` frees the inner index when it goes.
         if isinstance(inner, faiss.IndexRefine):
-            probe = float(faiss.downcast_index(inner.base_index).nprobe)
-            new._rows = Compressed(inner, settings or {"nprobe": probe}, owner=both)
+            new._rows = Compressed(inner, settings, owner=both)
         else:
             new._rows = Exact(both.d, inner, owner=both)
         return new

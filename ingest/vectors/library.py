@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +15,8 @@ Ids: TypeAlias = npt.NDArray[np.int64]
 Scores: TypeAlias = npt.NDArray[np.float32]
 Rows: TypeAlias = npt.NDArray[np.bool_]
 """For each row of an index whether it may be found."""
+Settings: TypeAlias = dict[str, float]
+"""What was chosen for searching when an index was built, by name."""
 
 
 def load_faiss() -> Any:
@@ -38,6 +42,23 @@ def device() -> str:
     return "cuda" if gpus() else "cpu"
 
 
-def selector(among: Rows) -> Any:
-    """FAISS's own form of the rows that may be found."""
-    return load_faiss().IDSelectorBitmap(np.packbits(among, bitorder="little"))
+class Among:
+    """The rows that a search may find, in FAISS's own form; how many there are, and how many in each list of an index by
+    lists."""
+
+    def __init__(self, rows: Rows, lists: npt.NDArray[np.int64] | None = None) -> None:
+        self.count = int(rows.sum())
+        self.lists = lists
+        self.selector = load_faiss().IDSelectorBitmap(np.packbits(rows, bitorder="little"))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """FAISS works in the calling thread alone: threads that each ask one question are many enough."""
+    faiss = load_faiss()
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)

@@ -41,7 +41,7 @@ class Spool:
 
     def fill(self, batches: Iterable[tuple[list[int], Vectors]]) -> None:
         for ids, vectors in batches:
-            np.asarray(vectors, dtype="<f2").tofile(self._file)
+            self._file.write(np.asarray(vectors, dtype="<f2").tobytes())
             self._ids.append(np.asarray(ids, dtype=np.int64))
             self._rows += len(ids)
         self._file.flush()
