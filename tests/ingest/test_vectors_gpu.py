@@ -129,7 +129,7 @@ def test_lists_on_the_gpu_find_what_exact_search_finds(exact: VectorIndex, compr
     by_lists = compressed.to_device(at_least=0)
     assert (by_lists.device, by_lists.kind) == ("cuda", "ivf")
     expected = [ids(exact.search(query, 10)) for query in ASKED]
-    assert recall([ids(by_lists.search(query, 10)) for query in ASKED], expected) >= 0.95
+    assert recall([ids(by_lists.search(query, 10)) for query in ASKED], expected) >= 0.9
 
 
 def test_many_threads_are_answered_together(moved: VectorIndex) -> None:
