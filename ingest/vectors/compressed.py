@@ -17,6 +17,8 @@ from ingest.embedder import Vectors
 from ingest.vectors.library import Among, Ids, Rows, Scores, Settings, gpus, load_faiss, one_thread
 from ingest.vectors.spool import Spool
 
+LEAST = 256
+"""Vectors below which there is too little to learn lists from."""
 WANTED = 0.985
 """Recall@10 against exact search that the settings are chosen by, on vectors of the index itself."""
 TRAINED_ON = 40
@@ -203,7 +205,8 @@ def _trained(sample: Vectors, lists: int) -> Any:
         coarse = faiss.IndexHNSWFlat(dimension, 32, faiss.METRIC_INNER_PRODUCT)
         coarse.hnsw.efSearch = _GRAPH_EFFORT
     coarse.add(centroids_of(sample, lists))
-    base = faiss.IndexIVFPQFastScan(coarse, dimension, lists, dimension // 2, 4, faiss.METRIC_INNER_PRODUCT)
+    parts = dimension // 2 if dimension % 2 == 0 else dimension
+    base = faiss.IndexIVFPQFastScan(coarse, dimension, lists, parts, 4, faiss.METRIC_INNER_PRODUCT)
     base.by_residual = True  # what is compressed is the way from the centroid
     fine = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
     index = faiss.IndexRefine(base, fine)

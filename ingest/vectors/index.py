@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ingest.embedder import Vectors
-from ingest.vectors.compressed import Compressed, read
+from ingest.vectors.compressed import LEAST, Compressed, read
 from ingest.vectors.exact import Exact
 from ingest.vectors.gpu import MOST_FOUND, OnGpu, check_memory
 from ingest.vectors.library import Among, Ids, Settings, gpus, load_faiss
@@ -51,10 +51,10 @@ class VectorIndex:
     ) -> VectorIndex:
         """An index of batches of ids and vectors; the ids must rise. `count` is how many there will be.
 
-        Above `exact_up_to` they are compressed, for which they are kept in the file `spool` meanwhile.
+        Above `exact_up_to` (and some hundreds) they are compressed, for which they are kept in the file `spool` meanwhile.
         """
         new = cls(dimension)
-        if spool is None or count <= exact_up_to:
+        if spool is None or count <= max(exact_up_to, LEAST):
             for ids, vectors in batches:
                 new.add(ids, vectors)
             return new

@@ -205,3 +205,16 @@ def test_the_spool_gives_back_what_it_got(tmp_path: Path) -> None:
         assert np.allclose(sample, VECTORS[rows], atol=1e-3)
         assert len(spool.sample(10**9, seed=1)[0]) == COUNT
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dimension", [7, 10])
+def test_few_vectors_of_odd_dimensions(dimension: int, tmp_path: Path) -> None:
+    """Also many that are the same, and fewer than there is to learn from."""
+    vectors = np.random.default_rng(0).standard_normal((600, dimension)).astype(np.float32)
+    vectors[100:300] = vectors[0]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for count in (0, 1, 256, 257, 600):
+        some = [(list(range(count)), vectors[:count])] if count else []
+        index = VectorIndex.build(dimension, some, count=count, spool=tmp_path / "spool", exact_up_to=0)
+        assert index.kind == ("ivf" if count > 256 else "flat")
+        assert len(index.search(vectors[5], 10)) == min(10, count)
