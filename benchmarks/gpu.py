@@ -23,9 +23,9 @@ import numpy.typing as npt
 from benchmarks import results
 from benchmarks.clustered import DIMENSION
 from benchmarks.registry import RESULTS, Options
-from benchmarks.vectors import WANTED, batches, by_threads, compressed, hnsw, made, repeated
+from benchmarks.vectors import WANTED, batches, by_threads, compressed, hnsw, made, recall_of, repeated
 from ingest.embedder import SentenceTransformerEmbedder, Vectors, load_embedder
-from ingest.vectors.compressed import TRAINED_ON, centroids_of, lists_for, recall_of
+from ingest.vectors.compressed import TRAINED_ON, centroids_of, lists_for
 from ingest.vectors.gpu import OnGpu
 from ingest.vectors.library import Ids, Scores, load_faiss
 

@@ -26,7 +26,7 @@ TRAINED_ON = 40
 _BATCH = 16_384
 _ROUNDS = 10  # of k-means
 _GRAPH_ABOVE, _GRAPH_EFFORT = 8192, 128  # lists; above, the nearest centroids are found by a graph
-_NEAR = 50
+_NEAR, _SAME = 50, 1e-5  # neighbours that are looked at, and what two cosines may differ by that are the same
 _ASKED = 400  # vectors that the settings are tried with
 _PROBES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _REFINED = (100, 200, 400, 800, 1600)  # of the rows that four bits find best, how many are scored again
@@ -69,29 +69,33 @@ class Compressed:
 
     def _choose(self, spool: Spool) -> None:
         """The fewest lists by which enough is found of what exact search finds near the index's own vectors; before that, how
-        many of the best are scored again: so many that more would hardly help."""
+        many of the best are scored again: so many that more would hardly help.
+
+        A row counts as found if another that is as near was: many texts may be the same.
+        """
         own, asked = spool.sample(_ASKED, _SEED + 1)
-        near = _nearest(spool, own, asked)
-        expected = near[:, :10]
+        near, cosines = _nearest(spool, own, asked)
+        scores = np.array([self._fine.reconstruct_batch(rows) @ vector for rows, vector in zip(near, asked, strict=True)])
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+        # Where neighbours lie closer than one byte a number can tell, more lists don't help.
+        told = float((np.take_along_axis(cosines, best, 1) >= cosines[:, 9:10] - _SAME).mean())
+        least = np.take_along_axis(scores, best, 1)[:, 9:10] - _SAME
         lists = int(self._lists.nlist)
 
-        def recall(probe: int, refined: int) -> float:
+        def found(probe: int, refined: int) -> float:
             self._lists.nprobe, self.index.k_factor = probe, refined / 10
-            _, rows = self.search(asked, 11)
-            return recall_of([row[row != itself][:10] for row, itself in zip(rows, own, strict=True)], expected)
+            scores, rows = self.search(asked, 11)
+            others = [row[at != itself][:10] for row, at, itself in zip(scores, rows, own, strict=True)]
+            return float((np.array(others) >= least).mean())
 
-        # Where neighbours lie closer than one byte a number can tell, more lists don't help.
-        scores = [self._fine.reconstruct_batch(rows) @ vector for rows, vector in zip(near, asked, strict=True)]
-        told = np.take_along_axis(near, np.argsort(-np.array(scores), axis=1)[:, :10], 1)
-        wanted = min(WANTED, recall_of(told, expected) - _HARDLY)
         many = min(lists, _TRIED_WITH)
-        best = recall(many, _REFINED[-1])
-        refined = next(each for each in _REFINED if each == _REFINED[-1] or recall(many, each) >= best - _HARDLY)
+        most = found(many, _REFINED[-1])
+        refined = next(each for each in _REFINED if each == _REFINED[-1] or found(many, each) >= most - _HARDLY)
         for probe in (*(each for each in _PROBES if each < lists), lists):
-            found = recall(probe, refined)
-            if found >= wanted:
+            share = found(probe, refined)
+            if share >= min(WANTED / told, 1 - _HARDLY):
                 break
-        self.settings = {"nlist": lists, "nprobe": probe, "refined": refined, "recall": round(found, 4)}
+        self.settings = {"nlist": lists, "nprobe": probe, "refined": refined, "recall": round(share * told, 4)}
 
     def __len__(self) -> int:
         return int(self.index.ntotal)
@@ -173,12 +177,6 @@ class Compressed:
             yield self._fine.reconstruct_n(at, min(_BATCH, len(self) - at))
 
 
-def recall_of(found: Any, expected: Any) -> float:
-    """The share of the expected rows that were found, both a row of rows for each query."""
-    pairs = zip(found, expected, strict=True)
-    return float(np.mean([len(np.intersect1d(f, e)) / max(1, len(e)) for f, e in pairs]))
-
-
 def lists_for(count: int) -> int:
     """About four times the square root, as a power of two."""
     return 1 << max(4, round(np.log2(4 * np.sqrt(max(1, count)))))
@@ -214,8 +212,9 @@ def _trained(sample: Vectors, lists: int) -> Any:
     return index
 
 
-def _nearest(spool: Spool, own: Ids, asked: Vectors) -> Ids:
-    """The `_NEAR` rows nearest to each of `asked`, exactly and in order; but for itself, which stands in row `own`."""
+def _nearest(spool: Spool, own: Ids, asked: Vectors) -> tuple[Ids, Scores]:
+    """The `_NEAR` rows nearest to each of `asked`, exactly and in order, with their cosines; but for itself, which stands in
+    row `own`."""
     faiss = load_faiss()
     scores = np.zeros((len(asked), 0), np.float32)
     rows = np.zeros((len(asked), 0), np.int64)
@@ -226,7 +225,8 @@ def _nearest(spool: Spool, own: Ids, asked: Vectors) -> Ids:
         best = np.argsort(-scores, axis=1, kind="stable")[:, : _NEAR + 1]
         scores, rows = np.take_along_axis(scores, best, 1), np.take_along_axis(rows, best, 1)
         at += len(vectors)
-    return np.array([row[row != itself][: rows.shape[1] - 1] for row, itself in zip(rows, own, strict=True)])
+    others = [np.flatnonzero(row != itself)[: rows.shape[1] - 1] for row, itself in zip(rows, own, strict=True)]
+    return np.take_along_axis(rows, np.array(others), 1), np.take_along_axis(scores, np.array(others), 1)
 
 
 def read(path: Path) -> Any:
