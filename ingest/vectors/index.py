@@ -151,7 +151,9 @@ class VectorIndex:
         gpu = self._gpu
         if gpu:
             try:
-                return self._named(*gpu.search(vector, k))
+                found = self._named(*gpu.search(vector, k))
+                if len(found) == k:  # else more are asked for than those lists hold
+                    return found
             except (RuntimeError, MemoryError) as error:
                 _warn("A search of %d vectors failed on the GPU", len(self), error)
                 self._gpu = None
