@@ -73,6 +73,8 @@ BENCHMARKS = {
     "curation": Benchmark(
         "Copies folded, contradictions, boilerplate and languages found, and the cost of that", "benchmarks.curation:run"
     ),
+    "vectors": Benchmark("Search of a million vectors: compressed, by a graph, exact", "benchmarks.vectors:run", False),
+    "gpu": Benchmark("The GPU against the CPU: embedding, and search of 1 and 10 million vectors", "benchmarks.gpu:run", False),
     # What defaults were chosen by: slow, and to be run again only when one is in question.
     "batch_tokens": Benchmark(
         "How many tokens a batch of the embedder should hold", "benchmarks.ingest_speed:batch_tokens", False

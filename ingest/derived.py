@@ -18,7 +18,7 @@ from ingest.keywords import KeywordIndex, inverse_frequency
 from ingest.manifest import NAME, Artifact, Manifest, check, hash_file, sync_folder
 from ingest.store import Store
 from ingest.types import Chunk
-from ingest.vectors import Ids, VectorIndex
+from ingest.vectors import EXACT_UP_TO, Ids, VectorIndex
 
 _GENERATION = re.compile(r"(?:vectors|keywords)-(\d{6,})")
 _LONGEST_HEADER = 2_000  # characters
@@ -91,7 +91,13 @@ class Derived:
 
     @property
     def kind(self) -> str:
+        """How the vectors are searched."""
         return self._vectors.kind
+
+    @property
+    def device(self) -> str:
+        """Where the vectors are searched: `cpu` or `cuda`."""
+        return self._vectors.device
 
     def stale(self) -> bool:
         """Whether the store has changed since this looked, or something has been published."""
@@ -150,7 +156,7 @@ class Derived:
             fault = check(self._folder, artifact)
             if fault is None:
                 try:
-                    loaded = VectorIndex.load(self._folder / artifact.name)
+                    loaded = VectorIndex.load(self._folder / artifact.name, artifact.settings)
                     if len(loaded) == artifact.count:
                         return loaded.to_device()
                     fault = f"{artifact.name} holds {len(loaded)} vectors, not {artifact.count}"
@@ -192,9 +198,10 @@ class Derived:
         covered = min(self.manifest.vectors.last_chunk, self.manifest.keywords.last_chunk)
         return max(last - covered, len(self._store.removed()))
 
-    def publish(self, embedder: str, fingerprint: str, *, whole: bool = False) -> Derived:
+    def publish(self, embedder: str, fingerprint: str, *, whole: bool = False, exact_up_to: int = EXACT_UP_TO) -> Derived:
         """Write vectors and keywords of all the store holds beside the old files, name them in a new manifest, and
-        return them loaded. `whole` builds the keywords anew instead of adding to them."""
+        return them loaded. `whole` builds the keywords anew instead of adding to them; more vectors than `exact_up_to` are
+        compressed."""
         removed = self._store.removed()
         generation = self._next_generation()
         vectors, keywords = f"vectors-{generation:06d}.faiss", f"keywords-{generation:06d}"
@@ -206,7 +213,7 @@ class Derived:
                 embedder,
                 fingerprint,
                 self._dimension,
-                self._write_vectors(vectors),
+                self._write_vectors(vectors, exact_up_to),
                 self._write_keywords(keywords, removed, whole=whole),
             )
             sync_folder(self._folder)
@@ -225,12 +232,18 @@ class Derived:
         numbers = (_GENERATION.search(path.name) for path in self._folder.iterdir())
         return max([self.manifest.generation, *(int(number[1]) for number in numbers if number)]) + 1
 
-    def _write_vectors(self, name: str) -> Artifact:
-        index = VectorIndex.build(self._dimension, self._store.vectors(0, self._dimension))
+    def _write_vectors(self, name: str, exact_up_to: int) -> Artifact:
         path = self._folder / name
+        index = VectorIndex.build(
+            self._dimension,
+            self._store.vectors(0, self._dimension),
+            count=self._store.counts()[1],
+            spool=path.with_suffix(".spool"),
+            exact_up_to=exact_up_to,
+        )
         index.save(path)
         _sync_file(path)
-        return Artifact(name, {name: hash_file(path)}, self._store.counts()[2], len(index))
+        return Artifact(name, {name: hash_file(path)}, self._store.counts()[2], len(index), index.settings)
 
     def _write_keywords(self, name: str, removed: set[int], *, whole: bool) -> Artifact:
         folder, old = self._folder / name, self.manifest.keywords
@@ -249,7 +262,7 @@ class Derived:
     def _clean(self, manifest: Manifest) -> None:
         """Delete what neither this manifest nor the one before names; a reader may still be opening the latter."""
         keep = {manifest.vectors.name, manifest.keywords.name, self.manifest.vectors.name, self.manifest.keywords.name}
-        for pattern in ("vectors-*.faiss", "keywords-*"):
+        for pattern in ("vectors-*.faiss", "vectors-*.spool", "keywords-*"):
             for path in self._folder.glob(pattern):
                 if path.name in keep:
                     continue

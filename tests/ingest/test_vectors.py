@@ -108,11 +108,12 @@ def test_the_device_is_what_this_faiss_can_use() -> None:
     assert device() == ("cuda" if gpus() else "cpu")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif("not gpus()", reason="FAISS sees no GPU here")
 def test_the_gpu_answers_as_the_cpu_does(tmp_path: Path) -> None:
     vectors = unit_vectors(5_000)
     cpu = built(vectors)
-    gpu = cpu.to_device()
+    gpu = cpu.to_device(at_least=0)
     assert gpu is not cpu
     gone = {i for i, _ in cpu.search(vectors[1], 3_000)[::2]}  # more than a GPU gives at once
     for query in unit_vectors(20, seed=1):
@@ -121,8 +122,8 @@ def test_the_gpu_answers_as_the_cpu_does(tmp_path: Path) -> None:
         assert [i for i, _ in among] == [i for i, _ in cpu.search(query, 10, gone, some)]
         for k, without in ((10, set()), (10, gone)):
             expected, found = cpu.search(query, k, without), gpu.search(query, k, without)
-            assert [i for i, _ in found] == [i for i, _ in expected]
-            assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-4)
+            assert len({i for i, _ in found} ^ {i for i, _ in expected}) <= 2  # float16 may change the last place
+            assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=2e-3)
     gpu.save(tmp_path / "gpu")
     cpu.save(tmp_path / "cpu")
     assert (tmp_path / "gpu").read_bytes() == (tmp_path / "cpu").read_bytes()
