@@ -8,6 +8,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class Child:
         self.files = 0
         self.ended = False
         self._limits = limits
+        self._asking = threading.Lock()
         # -P keeps the folder that the program was started in, which may hold anybody's `csv.py`, out of what is imported.
         root = str(Path(__file__).resolve().parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -77,8 +79,9 @@ class Child:
         clock = _Clock(self._limits.seconds)
         self.files += 1
         try:
-            self._write(message(header, data), clock)
-            answer, body = self._read(clock)
+            with self._asking:
+                self._write(message(header, data), clock)
+                answer, body = self._read(clock)
         except TimeoutError as error:
             raise BrokenDocument(f"gave up after {self._limits.seconds:g} s", hint="Raise RAG_BOT_PARSE_SECONDS.") from error
         except (EOFError, OSError) as error:
@@ -96,9 +99,10 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
-        for stream in (self._requests, self._answers):
-            with contextlib.suppress(OSError):
-                stream.close()
+        with self._asking:  # whoever waits for its answer sees the end of it now; what is closed under him, he would not
+            for stream in (self._requests, self._answers):
+                with contextlib.suppress(OSError):
+                    stream.close()
 
     def _write(self, request: list[bytes], clock: _Clock) -> None:
         """Write the request as fast as the child takes it. What it says before it has read all is read when all is written."""
