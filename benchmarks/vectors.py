@@ -171,7 +171,8 @@ def made(count: int, device: str) -> tuple[npt.NDArray[np.float16], Vectors, Ids
     at = 0
     for batch in clustered(count, 3, device):
         rows[at : at + len(batch)] = batch.cpu().numpy()
-        for part in torch.split(batch, 50_000):
+        for first in range(0, len(batch), 50_000):
+            part = batch[first : first + 50_000]
             more, here = (asked @ part.float().T).topk(min(10, len(part)))
             scores, truth = torch.cat([scores, more], 1), torch.cat([truth, here + at], 1)
             scores, best = scores.topk(10)

@@ -6,6 +6,7 @@ al. 2015); the best of those are scored again from a copy of one byte a number. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,7 @@ class Compressed:
 
 def lists_for(count: int) -> int:
     """About four times the square root, as a power of two."""
-    return 1 << max(4, round(float(np.log2(4 * np.sqrt(max(1, count))))))
+    return 1 << max(4, round(math.log2(4 * math.sqrt(max(1, count)))))
 
 
 def centroids_of(sample: Vectors, lists: int) -> Vectors:

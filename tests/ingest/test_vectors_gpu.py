@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -107,14 +107,14 @@ def test_a_search_among_some_finds_only_those(exact: VectorIndex, moved: VectorI
             assert found == ids(exact.search(query, 10, only=only)) and set(found) <= set(only.tolist())
 
 
-def held_bytes(rows: Vectors, build: object) -> int:
+def held_bytes(rows: Vectors, build: Callable[[list[Vectors]], OnGpu]) -> int:
     """Bytes of the GPU's memory that an index takes, but for its scratch space."""
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("torch sees no GPU here, and measures the memory")
     OnGpu.flat(DIMENSION, [rows[:10]])  # what FAISS takes once
     before = torch.cuda.mem_get_info()[0]
-    held = build([rows])  # type: ignore[operator]
+    held = build([rows])
     assert len(held) == len(rows)
     return int(before - torch.cuda.mem_get_info()[0] - gpu_module.SCRATCH)
 
@@ -159,9 +159,7 @@ def test_a_saved_index_is_the_same_from_both(exact: VectorIndex, moved: VectorIn
     assert (tmp_path / "cpu").read_bytes() == (tmp_path / "gpu").read_bytes()
 
 
-def test_memory_that_is_not_there_is_noticed_and_the_cpu_answers(
-    exact: VectorIndex, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_memory_that_is_not_there_is_noticed_and_the_cpu_answers(exact: VectorIndex, caplog: pytest.LogCaptureFixture) -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("torch sees no GPU here, and takes the memory")
