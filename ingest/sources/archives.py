@@ -59,7 +59,9 @@ class Opened:
     def gone_from(self, found: Sequence[Found], told: Collection[str] = ()) -> Callable[[str], bool]:
         """Says of a source in a folder, whose files were `found`, whether it is there no more; `told` are known to be."""
         seen = {file.source for file in found} | self.members | set(told)
-        unread = (*(file.source + os.sep for file in found if file.error), *(one + MARK for one in self.failed))
+        # What can't be read may be a folder or an archive: what is known of its content stays.
+        failed = [*(file.source for file in found if file.error), *self.failed]
+        unread = (*(one + os.sep for one in failed), *(one + MARK for one in failed))
         return lambda source: source not in seen and not source.startswith(unread)
 
 
@@ -120,11 +122,11 @@ class _Holder:
         data = file.data
         if data is None:
             try:
-                if file.path.stat().st_size > self._most:
-                    yield file
-                    return
-                data = file.path.read_bytes()
-            except OSError:  # whoever reads it next says why
+                data = file.path.read_bytes() if file.path.stat().st_size <= self._most else None
+            except OSError:
+                data = None
+            if data is None:  # whoever reads it next says why
+                self._opened.failed.add(file.source)
                 yield file
                 return
         yield from self._open(file, data, ())

@@ -114,6 +114,28 @@ def test_an_archive_that_was_damaged_takes_nothing_away(pipeline: Pipeline, docs
     assert len(pipeline.index.documents()) == 3
 
 
+@pytest.mark.parametrize("dry", [False, True])
+def test_an_archive_that_cannot_be_opened_takes_nothing_away(tmp_path: Path, docs: Path, dry: bool) -> None:
+    def synced(**settings: object) -> dict[str, str]:
+        with opened(tmp_path, **settings) as pipeline:
+            report = pipeline.sync(docs)
+            assert len(pipeline.index.documents()) == 3
+        return outcome(report, docs)
+
+    def planned(**settings: object) -> dict[str, str]:
+        return outcome(plan(HASH.model_copy(update={"index": tmp_path / "index"} | settings), [docs], sync=True), docs)
+
+    archive = docs / "all.zip"
+    archive.write_bytes(make_zip({"a.txt": b"One.", "b.txt": b"Two."}))
+    (docs / "other.txt").write_text("Another.")
+    synced()
+    run = planned if dry else synced
+    assert run(max_file_bytes=50) == {"other.txt": "unchanged", "all.zip": "failed"}
+    archive.unlink()
+    archive.symlink_to(tmp_path / "not mounted.zip")
+    assert run() == {"other.txt": "unchanged", "all.zip": "failed"}
+
+
 def test_hostile_archives_have_a_line_each(tmp_path: Path, docs: Path) -> None:
     deep = b"The bottom."
     for number in range(6):
