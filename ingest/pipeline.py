@@ -128,8 +128,8 @@ class Pipeline:
         found = self._found(list(paths))
         with self._noted("retry", [file.source for file in found]):
             run, opened = self._take_in(found, progress)
-            seen = {file.source for file in found} | opened.members | {entry.source for entry in run.entries}
-            for source in [source for source in sources if source not in seen]:
+            is_gone = opened.gone_from(found, {entry.source for entry in run.entries})
+            for source in filter(is_gone, sources):
                 known = self.index.find(source)
                 entry = LedgerEntry(source, None, "removed", "is gone")
                 if known:

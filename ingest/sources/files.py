@@ -19,7 +19,8 @@ _DROPPINGS = re.compile(r"\.|~\$|.*~$|#.*#$|(?:thumbs\.db|desktop\.ini|__macosx|
 class Found:
     """A file, or what stands where one was expected. `source` is its absolute path as text that can be stored and printed.
 
-    What has no place of its own on this machine comes with its bytes, as `data`; `path` is then what it came in.
+    What has no place of its own on this machine comes with its bytes, as `data`; `path` is then what it came in, or the name
+    that it was sent under.
     """
 
     source: str
@@ -30,7 +31,8 @@ class Found:
     @property
     def name(self) -> str:
         """The file's own name."""
-        return self.path.name if self.data is None and self.error is None else PurePosixPath(self.source).name
+        own = self.data is None and self.error is None
+        return self.path.name if own or self.source.endswith(str(self.path)) else PurePosixPath(self.source).name
 
 
 def find(paths: Sequence[Path]) -> Iterator[Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -232,6 +233,26 @@ def test_an_archive_that_is_read_waits_no_longer(pipeline: Pipeline, docs: Path)
     (docs / "all.zip").write_bytes(make_zip({"a.txt": b"One."}))
     assert outcome(pipeline.retry(), docs) == {"all.zip!/a.txt": "unchanged", "all.zip!/b.exe": "removed"}
     assert [one.source for one in pipeline.index.standings()] == [f"{docs}/all.zip!/a.txt"]
+
+
+def test_a_retry_calls_nothing_gone_whose_archive_cannot_be_read(pipeline: Pipeline, docs: Path) -> None:
+    archive = docs / "all.zip"
+    data = make_zip({"a.txt": b"One.", "b.exe": b"\x7fELF\x02"})
+    archive.write_bytes(data)
+    pipeline.add([docs])
+    archive.write_bytes(data[:-40])
+    assert outcome(pipeline.retry(), docs) == {"all.zip": "failed"}
+    failed = [one.source.removeprefix(f"{docs}/") for one in pipeline.index.standings("failed")]
+    assert failed == ["all.zip", "all.zip!/b.exe"]
+    archive.write_bytes(data)
+    assert outcome(pipeline.retry(), docs) == {"all.zip!/a.txt": "unchanged", "all.zip!/b.exe": "failed"}
+
+
+def test_an_upload_is_called_by_its_own_name(pipeline: Pipeline) -> None:
+    pipeline.upload("notes.txt", b"Dogs may come.")
+    pipeline.upload("cats.txt.gz", gzip.compress(b"Cats stay at home."))
+    documents = [(info.source, info.title) for info in pipeline.index.documents()]
+    assert documents == [("upload:cats.txt.gz!/cats.txt", "cats"), ("upload:notes.txt", "notes")]
 
 
 def test_a_dry_run_looks_into_archives(docs: Path, tmp_path: Path) -> None:
