@@ -512,6 +512,10 @@ class Index:
         """A run begins: all these sources wait to be taken in."""
         self._writable().begin_run(kind, sources)
 
+    def grow_run(self, files: int) -> None:
+        """The run is over so many files: archives among them hold others."""
+        self._writable().grow_run(files)
+
     def note(self, state: DocumentState, *sources: tuple[str, int, int]) -> None:
         """These sources are in this state now, each with how many of how many chunks are done."""
         self._writable().note(state, *sources)

@@ -242,6 +242,8 @@ class Pipeline:
         run, opened = _Run(0, progress), Opened()
         for files in rounds(found, self._unpack, self._archives, self._max_bytes, opened):
             run.total += len(files)
+            if run.total > len(found):
+                self.index.grow_run(run.total)
             self._take_in_round(files, run)
         self._forget_members(opened, run)
         self._catch_up()

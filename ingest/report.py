@@ -19,7 +19,6 @@ _ALIKE = 0.8  # documents that are listed as nearly the same
 _GROUPS, _PLACES = 50, 20  # groups of copies that are listed, and places of each
 _PAIRS, _LISTED = 2000, 200  # pairs of chunks that are looked at for contradictions, and contradictions that are listed
 _WORST, _LARGEST = 20, 10
-_LEDGER = 100_000  # lines that are looked through for failures
 _GOOD = 0.5  # a document of less quality is listed
 _SHOWN = 300  # characters of a text that is folded
 
@@ -154,7 +153,7 @@ def report(index: Index) -> IndexReport:
         ),
         contradictions=contradictions(index),
         versions=_versions(index, by_id, superseded),
-        failures=_failures(index),
+        failures=tuple((one.source, one.reason or "") for one in index.standings("failed")),
         quarantine=tuple((held.source, held.reason) for held in index.quarantine() if held.state == "held"),
         without_text=tuple((by_id[own].source, tuple(some["empty"])) for own, some in details.items() if some["empty"]),
         boilerplate=tuple(
@@ -244,14 +243,6 @@ def _versions(index: Index, by_id: Mapping[str, DocumentInfo], superseded: Mappi
         for own, info in by_id.items() if own in related
     ]  # fmt: skip
     return tuple(sorted(listed, key=lambda one: (one.replaced_by or one.source, one.replaced_by is not None, one.source)))
-
-
-def _failures(index: Index) -> tuple[tuple[str, str], ...]:
-    """The files whose latest try failed."""
-    latest: dict[str, tuple[str, str]] = {}
-    for entry in index.ledger(_LEDGER):
-        latest.setdefault(entry.source, (entry.status, entry.reason or ""))
-    return tuple((source, reason) for source, (status, reason) in sorted(latest.items()) if status == "failed")
 
 
 def _topics(index: Index, by_id: Mapping[str, DocumentInfo]) -> tuple[Point, ...]:

@@ -33,6 +33,11 @@ def begin(db: sqlite3.Connection, kind: str, sources: Iterable[str], files: int)
     return run
 
 
+def grow(db: sqlite3.Connection, run: int, files: int) -> None:
+    """A run is over so many files, now that some have turned out to hold others."""
+    db.execute("UPDATE runs SET files = ? WHERE id = ?", (files, run))
+
+
 def note(db: sqlite3.Connection, run: int, state: DocumentState, sources: Iterable[tuple[str, int, int]]) -> None:
     """These sources are in this state, each with how many of how many chunks are done; `at` stays while the state does."""
     at = now()

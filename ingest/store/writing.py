@@ -214,6 +214,11 @@ class Store(Reader):
         with self.transaction() as db:
             self._run = states.begin(db, kind, sources, len(sources))
 
+    def grow_run(self, files: int) -> None:
+        """The run is over so many files: archives among them hold others."""
+        with self.transaction(durable=False) as db:
+            states.grow(db, self._run, files)
+
     def note(self, state: DocumentState, *sources: tuple[str, int, int]) -> None:
         """These sources are in this state now, each with how many of how many chunks are done."""
         with self.transaction(durable=False) as db:

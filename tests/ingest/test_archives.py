@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from ingest.build import open_pipeline
+from ingest.follow import Follower
+from ingest.index import STORE
 from ingest.pipeline import Pipeline
 from ingest.plan import plan
+from ingest.report import report as look_over
 from ingest.settings import IngestSettings
 from ingest.sources.archives import ArchiveLimits, Opened, may_hold, rounds
 from ingest.sources.files import Found
-from ingest.types import LedgerEntry, Member, Report, Unpacked
+from ingest.types import LedgerEntry, Member, Progress, Report, Unpacked
 from tests.ingest.parsers.archives import make_tar, make_zip
 from tests.ingest.support import HASH, assert_whole
 
@@ -246,6 +249,7 @@ def test_a_retry_calls_nothing_gone_whose_archive_cannot_be_read(pipeline: Pipel
     assert failed == ["all.zip", "all.zip!/b.exe"]
     archive.write_bytes(data)
     assert outcome(pipeline.retry(), docs) == {"all.zip!/a.txt": "unchanged", "all.zip!/b.exe": "failed"}
+    assert [source.removeprefix(f"{docs}/") for source, _ in look_over(pipeline.index).failures] == ["all.zip!/b.exe"]
 
 
 def test_an_upload_is_called_by_its_own_name(pipeline: Pipeline) -> None:
@@ -253,6 +257,23 @@ def test_an_upload_is_called_by_its_own_name(pipeline: Pipeline) -> None:
     pipeline.upload("cats.txt.gz", gzip.compress(b"Cats stay at home."))
     documents = [(info.source, info.title) for info in pipeline.index.documents()]
     assert documents == [("upload:cats.txt.gz!/cats.txt", "cats"), ("upload:notes.txt", "notes")]
+
+
+def test_a_run_over_an_archive_is_over_what_is_in_it(pipeline: Pipeline, docs: Path) -> None:
+    (docs / "all.zip").write_bytes(make_zip({"a.txt": b"One.", "b.txt": b"Two.", "c.exe": b"\x7fELF\x02"}))
+    (docs / "other.txt").write_text("Another file.")
+    seen: list[tuple[int, int]] = []
+    with Follower(pipeline.index.path, STORE) as follower:
+
+        def watch(_: Progress) -> None:
+            look = follower.look(0.0)
+            assert look.run
+            seen.append((look.done, look.run.files))
+
+        pipeline.add([docs], watch)
+        look = follower.look(1.0)
+    assert look.run and (look.done, look.run.files) == (4, 4)
+    assert all(done <= files for done, files in seen)
 
 
 def test_a_dry_run_looks_into_archives(docs: Path, tmp_path: Path) -> None:
