@@ -138,9 +138,7 @@ class Feed:
 
     def _note(self, batch: _Batch) -> None:
         """These are embedded from now on, or still."""
-        told = [
-            (d.prepared.source, d.staged + (len(d.last[0]) if d.last else 0), len(d.prepared.chunks)) for d, _ in batch.parts
-        ]
+        told = ((document.prepared.source, document.embedded, len(document.prepared.chunks)) for document, _ in batch.parts)
         self._index.note("embedding", *told)
 
     def _collect(self) -> None:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -254,7 +254,7 @@ class Pipeline:
         for missing in self.index.curation.missing() if self._curate else ():
             assert self._curate
             facts = self._curate.facts(self.index.parsed(missing), self.index.chunks_of(missing))
-            self.index.put_facts(missing, facts)
+            self.index.put_facts(missing, replace(facts, boilerplate=()))  # what is repeated is in their chunks
 
     def _take_in_round(self, files: Sequence[Found], run: _Run) -> None:
         """Prepare files with several threads, each of which has a parser's process, while another embeds."""

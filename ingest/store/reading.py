@@ -104,7 +104,7 @@ class Reader(Connection):
         """All chunks of a document, in reading order."""
         rows = self.rows(
             f'SELECT id, document_id, start, "end", page, place, {self._findings} FROM chunks '
-            "WHERE document_id = ? ORDER BY start",
+            "WHERE document_id = ? ORDER BY id",  # as they came, which is how facts are told of them, too
             document_id,
         )
         return [self._chunk(row) for row in rows]

@@ -181,6 +181,7 @@ class Store(Reader):
         source, _ = connect(other, write=True)
         try:
             # The history goes on in the new store; then all of it comes over at once.
+            source.execute("BEGIN")
             source.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [("version", str(self.version + 1))])
             for table, columns in _TABLES.items():
                 rows = self.rows(f"SELECT {columns} FROM {table} ORDER BY {columns.partition(',')[0]}")
@@ -190,6 +191,7 @@ class Store(Reader):
             source.executemany(
                 "UPDATE documents SET added_at = ? WHERE id = ?", self.rows("SELECT added_at, id FROM documents")
             )
+            source.execute("COMMIT")
             with self._lock:
                 source.backup(self._db)
         except sqlite3.Error as error:

@@ -153,11 +153,11 @@ def test_facts_are_kept_and_listed(index: Index) -> None:
     assert index.find(info.source) == info
 
 
-def test_pages_are_chunked_without_what_is_repeated(tmp_path: Path) -> None:
+def paged(file: Path) -> Path:
+    """A PDF of three pages, each with a header and a page number."""
     from reportlab.lib.pagesizes import A4
     from reportlab.pdfgen.canvas import Canvas
 
-    file = tmp_path / "paged.pdf"
     canvas = Canvas(str(file), A4)
     for number, text in enumerate(LEAVE.split(". "), 1):
         canvas.drawString(60, 800, "Acme Ltd, strictly confidential")
@@ -166,6 +166,22 @@ def test_pages_are_chunked_without_what_is_repeated(tmp_path: Path) -> None:
         canvas.drawString(300, 40, f"Page {number} of 3")
         canvas.showPage()
     canvas.save()
+    return file
+
+
+def test_what_an_older_index_has_in_its_chunks_is_not_said_to_be_in_none(tmp_path: Path) -> None:
+    settings, file = HASH.model_copy(update={"index": tmp_path / "index"}), paged(tmp_path / "paged.pdf")
+    with open_pipeline(settings) as pipeline:
+        pipeline.add([file])
+    as_first_schema(tmp_path / "index" / STORE)
+    with open_pipeline(settings) as pipeline:
+        assert pipeline.add([file]).count("unchanged") == 1
+        (details,) = pipeline.index.curation.details().values()
+        assert (details["pages"], details["boilerplate"]) == (3, [])
+
+
+def test_pages_are_chunked_without_what_is_repeated(tmp_path: Path) -> None:
+    file = paged(tmp_path / "paged.pdf")
     with open_pipeline(HASH.model_copy(update={"index": tmp_path / "index"})) as pipeline:
         pipeline.add([file])
         (info,) = pipeline.index.documents()
