@@ -76,9 +76,12 @@ class Uploads:
                 kept.flush()
                 os.fsync(kept.fileno())
             self.save(job)
-        except OSError as error:
-            self._file(job.job_id).unlink(missing_ok=True)
-            raise _translated(error, self._folder) from error
+        except BaseException as error:
+            for path in (self._note(job.job_id), self._file(job.job_id)):
+                path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _translated(error, self._folder) from error
+            raise
         return job
 
     def get(self, job_id: str) -> Job:

@@ -189,9 +189,15 @@ def test_the_real_bot_waits_for_another_writer(real_settings: Settings) -> None:
         assert client.post("/v1/search", json={"query": "canteen"}).json()["hits"][0]["source"] == "upload:new.txt"
 
 
-def test_a_full_disk_is_507_and_leaves_nothing(client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("synced", [0, 1, 2], ids=["bytes", "note", "folder"])
+def test_a_full_disk_is_507_and_leaves_nothing(
+    client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, synced: int
+) -> None:
+    left = iter(range(synced))
+
     def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     response = send(client, "a.txt", b"Words.")
