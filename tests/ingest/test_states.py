@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from ingest.build import open_pipeline
+from ingest.curate.curator import compared
+from ingest.curate.sign import sign
 from ingest.errors import SourceError
 from ingest.index import STORE, Index
 from ingest.pipeline import Pipeline
@@ -242,6 +244,13 @@ def test_a_huge_document_is_embedded_in_parts_and_stored_whole(tmp_path: Path) -
         assert "27993" in hits[0].chunk.text
         chunks = pipeline.index.chunks_of(report.documents[0].document_id or "")
         assert [chunk.start for chunk in chunks] == sorted(chunk.start for chunk in chunks)
+        # Each has its own facts, those that were put aside as well as the last ones.
+        with sqlite3.connect(tmp_path / "index" / STORE) as db:
+            told = dict(db.execute("SELECT chunk_id, signature FROM twins").fetchall())
+        db.close()
+        some = chunks[:: len(chunks) // 20]
+        signatures, _ = sign([compared(chunk, huge) for chunk in some])
+        assert [told[chunk.id] for chunk in some] == [signature.minhash for signature in signatures]
         # The same again, shorter: what was put aside of the former is not there any more.
         (folder / "huge.txt").write_text(huge[: len(huge) * 3 // 4])
         again = pipeline.add([folder])
