@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from rag_bot.build import build_bot
 from rag_bot.settings import Settings
+from tests.ingest.parsers.archives import make_zip
 from tests.ingest.parsers.support import draw_pdf
 from tests.rag_bot.api.conftest import DOCUMENTS, client_of, running, wait_until
 from tests.rag_bot.api.test_chat import EVENTS, events_of
@@ -74,6 +75,26 @@ def test_a_document_comes_is_found_is_fetched_and_goes(real: TestClient) -> None
     assert real.delete(f"/v1/documents/{entry['document_id']}").json()["status"] == "removed"
     assert entry["document_id"] not in {each["document_id"] for each in real.get("/v1/documents").json()["documents"]}
     assert real.get(f"/v1/documents/{entry['document_id']}/file").status_code == 404
+
+
+def test_the_files_in_an_archive_are_documents(real: TestClient) -> None:
+    pdf = draw_pdf([[(72, 700, "Bicycles are parked in the cellar.")]])
+    data = make_zip([("in/bicycles.pdf", pdf), ("broken.pdf", b"%PDF-1.4 but not really")])
+    response = real.post("/v1/documents", files={"file": ("house.zip", data)})
+    assert (response.status_code, response.json()["status"], response.json()["document_id"]) == (201, "added", None)
+    assert response.json()["reason"].startswith("1 of 2 files in it are taken in; broken.pdf: ")
+    [hit] = real.post("/v1/search", json={"query": "Where are bicycles parked?", "k": 1}).json()["hits"]
+    assert hit["source"] == "upload:house.zip!/in/bicycles.pdf"
+    document = f"/v1/documents/{hit['document_id']}"
+    original = real.get(f"{document}/file")
+    assert original.content == pdf
+    assert original.headers["content-disposition"] == 'attachment; filename="bicycles.pdf"'
+    found = real.get(f"{document}/boxes", params={"start": hit["start"], "end": hit["end"]}).json()
+    assert [page["page"] for page in found["pages"]] == [1]
+    broken = real.post("/v1/documents", files={"file": ("house.zip", data[:-30])})
+    assert (broken.status_code, broken.json()["entry"]["status"]) == (422, "failed")
+    assert real.get(document).status_code == 200  # what was known of it stays
+    assert real.delete(document).json()["status"] == "removed"
 
 
 def test_a_quote_of_a_pdf_has_a_box_on_its_page(real: TestClient) -> None:
