@@ -16,6 +16,7 @@ from ingest.curate import Facts
 from ingest.errors import DocumentError, EmptyDocument, IngestError, TooLarge
 from ingest.index import UPLOAD, Index, document_id
 from ingest.inspect.inspector import Inspection, share_out
+from ingest.sources.archives import MARK
 from ingest.sources.files import Found
 from ingest.types import Chunk, Document, DocumentInfo, LedgerEntry, Parsed, Quarantined, Span
 
@@ -140,6 +141,10 @@ class Preparer:
         try:
             data = path.read_bytes()
         except OSError as error:
+            if not path.exists() and (held.source.startswith(UPLOAD) or MARK in held.source):
+                # What was dropped is kept nowhere here. Left out no longer, it comes in by its own way.
+                failed = self._failed(held.source, "is not kept here any more: add it again, then release it")
+                return replace(failed, outdated=(held,))
             return self._failed(held.source, f"can't be read: {error.strerror}")
         if hashlib.sha256(data).hexdigest() != held.sha256:
             return self._failed(held.source, "has changed since it was held back: add it again")

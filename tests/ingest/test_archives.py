@@ -213,6 +213,28 @@ def test_a_member_in_quarantine_can_be_released(tmp_path: Path, docs: Path) -> N
         assert pipeline.index.verify() == []
 
 
+def test_what_was_dropped_comes_in_after_all_when_it_is_added_again(tmp_path: Path, docs: Path) -> None:
+    text = b"Write to ann.smith@example.com or call her."
+    (docs / "all.zip").write_bytes(make_zip({"a.txt": text}))
+    with opened(tmp_path, documents_personal="quarantine") as pipeline:
+        ways = {f"{docs}/all.zip!/a.txt": lambda: pipeline.add([docs]), "upload:a.txt": lambda: pipeline.upload("a.txt", text)}
+        for source, add in ways.items():
+            add()
+            (held,) = pipeline.quarantine()
+            assert held.source == source
+            pipeline.drop([held.document_id])
+            add()
+            assert pipeline.quarantine() == []
+            (failed,) = pipeline.release([held.document_id])
+            assert failed.reason == "is not kept here any more: add it again, then release it"
+            add()
+            (released,) = pipeline.release([one.document_id for one in pipeline.quarantine()])
+            assert (released.source, released.status) == (source, "added")
+            pipeline.index.forget_held(pipeline.index.quarantine()[0], None, drop=False)
+            pipeline.remove([released.document_id or ""])
+        assert pipeline.index.verify() == []
+
+
 def test_which_files_are_asked() -> None:
     assert all(map(may_hold, ("a.zip", "A.ZIP", "a.tar.gz", "a.tgz", "a.eml", "a.msg", "a.mbox")))
     assert not any(map(may_hold, ("a.txt", "a.docx", "zip", "a.pdf")))
