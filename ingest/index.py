@@ -92,6 +92,8 @@ class Index:
         self._loading, self._refreshing, self._choosing = threading.Lock(), threading.Lock(), threading.Lock()
         self._owners: tuple[int, Ids, list[str]] = (-1, np.zeros(0, np.int64), [])
         self._chosen: dict[Allowed, Only | None] = {}
+        self._filing = threading.Lock()
+        self._filed: dict[str, tuple[str, ...]] | None = None
 
     @classmethod
     def open(
@@ -573,7 +575,8 @@ class Index:
     def forget_held(self, held: Quarantined, entry: LedgerEntry | None, *, drop: bool) -> None:
         """What was held waits no longer; with `drop`, its source is left out as long as it holds this very content."""
         self._writable().forget_held(held, entry, drop=drop)
-        (self.path / FILES / _held(held)).unlink(missing_ok=True)
+        with self._filing:
+            self._unlink(held.document_id, [_held(held)])
 
     def keep_original(self, document: Document, data: bytes) -> None:
         """Keep the file of a document that has no place of its own on this machine (an upload), beside the one of its
@@ -589,7 +592,10 @@ class Index:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(folder / name)
+            with self._filing:
+                temporary.replace(folder / name)
+                names, own = self._names(), _owner(name)
+                names[own] = (*(other for other in names.get(own, ()) if other != name), name)
             sync_folder(folder)
         except OSError as error:
             temporary.unlink(missing_ok=True)
@@ -599,10 +605,24 @@ class Index:
 
     def _drop_files(self, document_id: str, *, keep: Collection[str]) -> None:
         """Take away what is kept of a document's other versions, also by a process that died."""
-        for pattern in (f"{document_id}-*", f"{_HELD}{document_id}-*"):
-            for path in (self.path / FILES).glob(pattern):
-                if path.name not in keep:
-                    path.unlink(missing_ok=True)
+        with self._filing:
+            self._unlink(document_id, [name for name in self._names().get(document_id, ()) if name not in keep])
+
+    def _unlink(self, document_id: str, gone: Collection[str]) -> None:
+        for name in gone:
+            (self.path / FILES / name).unlink(missing_ok=True)
+        left = tuple(name for name in self._names().pop(document_id, ()) if name not in gone)
+        if left:
+            self._names()[document_id] = left
+
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        """The names of the files that are kept, by document. Listed once: there is one for each member of every archive."""
+        if self._filed is None:
+            self._filed = {}
+            for path in (self.path / FILES).glob("*"):
+                own = _owner(path.name)
+                self._filed[own] = (*self._filed.get(own, ()), path.name)
+        return self._filed
 
     def record(self, entry: LedgerEntry) -> None:
         """A ledger line for a file that changed nothing."""
@@ -700,6 +720,11 @@ def _kept(document_id: str, sha256: str) -> str:
 def _held(held: Quarantined) -> str:
     """The name under which the index keeps the file of an upload that is held back."""
     return f"{_HELD}{_kept(held.document_id, held.sha256)}"
+
+
+def _owner(name: str) -> str:
+    """The document whose file is kept under this name."""
+    return name.removeprefix(_HELD).partition("-")[0]
 
 
 def _size(folder: Path) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from ingest.build import open_pipeline
 from ingest.follow import Follower
-from ingest.index import STORE
+from ingest.index import FILES, STORE
 from ingest.pipeline import Pipeline
 from ingest.plan import plan
 from ingest.report import report as look_over
@@ -76,6 +76,26 @@ def test_each_member_is_a_document(pipeline: Pipeline, docs: Path) -> None:
     assert hit.document.source == f"{docs}/all.zip!/in.tgz!/deep/foxes.txt"
     assert pipeline.index.original(hit.document.document_id).read_bytes() == b"Foxes sleep in the garden."
     assert set(outcome(pipeline.sync(docs), docs).values()) == {"unchanged"}
+
+
+def test_the_files_that_are_kept_are_listed_once(pipeline: Pipeline, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (docs / "all.zip").write_bytes(make_zip({f"{n}.txt": f"Note {n}.".encode() for n in range(30)}))
+    glob, listed = Path.glob, []
+
+    def counted(path: Path, pattern: str) -> Iterator[Path]:
+        if path.name == FILES:
+            listed.append(pattern)
+        return glob(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", counted)
+    assert pipeline.add([docs]).count("added") == 30
+    assert len(listed) == 1
+    monkeypatch.undo()
+    (docs / "all.zip").write_bytes(make_zip({f"{n}.txt": f"Another {n}.".encode() for n in range(20)}))
+    assert pipeline.add([docs]).count("replaced") == 20
+    documents = pipeline.index.documents()
+    kept = sorted(path.name for path in (pipeline.index.path / FILES).iterdir())
+    assert kept == sorted(f"{info.document_id}-{info.sha256[:16]}" for info in documents)
 
 
 def test_members_change_and_go_with_their_archive(pipeline: Pipeline, docs: Path) -> None:
