@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -237,7 +237,10 @@ def test_what_was_dropped_comes_in_after_all_when_it_is_added_again(tmp_path: Pa
     text = b"Write to ann.smith@example.com or call her."
     (docs / "all.zip").write_bytes(make_zip({"a.txt": text}))
     with opened(tmp_path, documents_personal="quarantine") as pipeline:
-        ways = {f"{docs}/all.zip!/a.txt": lambda: pipeline.add([docs]), "upload:a.txt": lambda: pipeline.upload("a.txt", text)}
+        ways: dict[str, Callable[[], object]] = {
+            f"{docs}/all.zip!/a.txt": lambda: pipeline.add([docs]),
+            "upload:a.txt": lambda: pipeline.upload("a.txt", text),
+        }
         for source, add in ways.items():
             add()
             (held,) = pipeline.quarantine()
