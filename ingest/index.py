@@ -27,6 +27,7 @@ from ingest.lock import WriteLock
 from ingest.manifest import NAME as MANIFEST
 from ingest.manifest import Manifest, check, hash_file, sync_folder
 from ingest.settings import IngestSettings
+from ingest.sources.archives import MARK
 from ingest.store import Store
 from ingest.types import (
     Allowed,
@@ -489,7 +490,7 @@ class Index:
     def verify(self) -> list[str]:
         """Every fault that can be found, as sentences; an empty list when the index is whole."""
         faults = self._store.check()
-        faults += self._lost_uploads() if not faults else []
+        faults += self._lost_files() if not faults else []
         try:
             manifest = Manifest.read(self.path)
         except (ValueError, TypeError, KeyError) as error:
@@ -503,9 +504,9 @@ class Index:
             faults.append("The manifest names another embedder than the store.")
         return faults
 
-    def _lost_uploads(self) -> list[str]:
-        held = [held for held in self.quarantine() if held.state == "held" and held.source.startswith(UPLOAD)]
-        lost = [one for one in held if not (self.path / FILES / _held(one)).is_file()]
+    def _lost_files(self) -> list[str]:
+        held = [held for held in self.quarantine() if held.state == "held" and not self.held_file(held).is_file()]
+        lost = [one for one in held if one.source.startswith(UPLOAD) or MARK in one.source]
         return [f"The file of {one.source}, which is in quarantine, is missing." for one in lost]
 
     # --- writing

@@ -227,6 +227,11 @@ def test_a_member_in_quarantine_can_be_released(tmp_path: Path, docs: Path) -> N
         assert outcome(pipeline.add([docs]), docs) == {"all.zip!/a.txt": "quarantined"}
         (held,) = pipeline.quarantine()
         (docs / "all.zip").unlink()  # the bytes are kept
+        kept = pipeline.index.held_file(held)
+        data = kept.read_bytes()
+        kept.unlink()
+        assert pipeline.index.verify() == [f"The file of {held.source}, which is in quarantine, is missing."]
+        kept.write_bytes(data)
         (entry,) = pipeline.release([held.document_id])
         assert entry.status == "added"
         assert pipeline.index.original(held.document_id).read_bytes().startswith(b"Write to")
