@@ -113,8 +113,17 @@ def whole(figures: dict[str, Any]) -> dict[str, Any]:
                         read / sheet if read and sheet else "",
                     )
                 )
-    columns = ("vectors", "index", "recall@10", "one question, ms", "in batches, /s", "64 threads, /s", "built in s")
-    columns += ("bytes a vector", "of the memory's speed")
+    columns = (
+        "vectors",
+        "index",
+        "recall@10",
+        "one question, ms",
+        "in batches, /s",
+        "64 threads, /s",
+        "built in s",
+        "bytes a vector",
+        "of the memory's speed",
+    )
     tables = [
         results.Table(
             f"Search on one {figures['gpu']['name']}",
