@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from ingest.errors import JobNotFound, QueueFull, StorageFull
+from ingest.errors import IndexMissing, JobNotFound, QueueFull, StorageFull
 from ingest.lock import WriteLock
 from ingest.types import LedgerEntry
 from ingest.uploads import Uploads
@@ -198,6 +198,13 @@ def test_a_full_disk_is_507_and_leaves_nothing(client: TestClient, settings: Set
     monkeypatch.undo()
     assert (response.status_code, response.headers["content-type"]) == (507, "application/problem+json")
     assert list((settings.index / "uploads").iterdir()) == []
+
+
+def test_what_may_do_later_says_when_to_come_back(client: TestClient, bot: ToyBot) -> None:
+    bot.failures.append(IndexMissing("There is no index.", "Make one."))
+    response = send(client, "a.txt", b"Words.", "wait=20")
+    assert (response.status_code, response.json()["type"]) == (503, "urn:rag-bot:problem:index-missing")
+    assert int(response.headers["retry-after"]) > 0
 
 
 def test_the_description_names_every_answer(client: TestClient) -> None:
