@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -186,14 +187,18 @@ def test_stale_documents(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("fine", "gone", "changed", "touched", "disliked"):
         (folder / f"{name}.md").write_text(f"# {name}\n\nA text on {name} things.\n", encoding="utf-8")
+    for name in ("packed", "lost"):
+        with ZipFile(folder / f"{name}.zip", "w") as archive:
+            archive.writestr(f"{name}.md", f"# {name}\n\nA text on {name} things.\n")
     with open_pipeline(settings) as pipeline:
         pipeline.add([folder])
         pipeline.upload("sent.md", b"# Sent\n\nAn upload has no file.\n")
     (folder / "gone.md").unlink()
+    (folder / "lost.zip").unlink()
     (folder / "changed.md").write_text("# changed\n\nSomething else.\n", encoding="utf-8")
     later = datetime.now(UTC).timestamp() + 60
-    for name in ("changed", "touched"):
-        os.utime(folder / f"{name}.md", (later, later))
+    for name in ("changed.md", "touched.md", "packed.zip"):
+        os.utime(folder / name, (later, later))
     memory = Memory(settings.state_url)
     for thumb in (-1, -1, 1):
         save(memory, "Disliked things?", document=id_of(settings, "disliked.md"), thumb=thumb)
@@ -207,7 +212,8 @@ def test_stale_documents(tmp_path: Path) -> None:
                 found.setdefault(Path(one.source).stem, []).append(one.kind)
             return found
 
-    assert reasons(datetime.now(UTC)) == {"disliked": ["disliked"], "gone": ["gone"], "changed": ["changed"]}
+    stale = {"disliked": ["disliked"], "gone": ["gone"], "lost": ["gone"], "changed": ["changed"]}
+    assert reasons(datetime.now(UTC)) == stale
     old = reasons(datetime.now(UTC) + timedelta(days=400))
     assert old["fine"] == ["old"] and "old" in old["disliked"] and "touched" not in old  # nobody cites that one
     memory.close()
