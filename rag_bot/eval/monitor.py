@@ -145,6 +145,12 @@ def _cut(turn: SavedTurn) -> int:
 # --- gaps
 
 
+def gaps_of(index: Index, turns: Sequence[SavedTurn]) -> list[Gap]:
+    """The gaps of a report on these turns alone."""
+    refused = [turn for turn in turns if turn.answer.get("abstained")]
+    return _gaps(index, refused, _embedded(index, refused), turns)
+
+
 def _gaps(index: Index, refused: Sequence[SavedTurn], vectors: Mapping[str, Vectors], turns: Sequence[SavedTurn]) -> list[Gap]:
     import numpy as np
 

@@ -18,6 +18,7 @@ from ingest.embedder import load_embedder
 from ingest.index import Index
 from rag_bot.api.monitor import Monitor
 from rag_bot.bot import Bot
+from rag_bot.chat_state import ChatState
 from rag_bot.cli import main
 from rag_bot.eval.gaps import Asked, gaps, name_of
 from rag_bot.eval.monitor import Report, look
@@ -282,6 +283,22 @@ async def test_the_numbers_come_to_metrics_in_the_background(asked: Bot) -> None
     assert found["rag_bot_unanswered_questions",] == 2
     assert found["rag_bot_thumbs", "down"] == 0 and found["rag_bot_stale_documents", "gone"] == 0
     assert (datetime.now(UTC) - now).total_seconds() < 60
+
+
+async def test_what_was_asked_on_a_chat_platform_is_counted_and_not_named(asked: Bot) -> None:
+    state = ChatState(asked.memory)
+    for n in range(3):
+        answer = await asked.answer("Which quark has the largest mass?", turns=[])
+        state.keep(
+            answer, answer.question, thread="slack/T/DUANN/1", position=str(n), channel="slack/T/DUANN", asker="slack/T/UANN"
+        )
+    monitor = Monitor(asked)
+    thread = monitor.look()
+    assert thread is not None
+    thread.join(30)
+    found = [(sample.name, *sample.labels.values(), sample.value) for family in monitor.collect() for sample in family.samples]
+    assert ("rag_bot_unanswered_questions", 3) in found
+    assert not any(sample[0] == "rag_bot_gap_questions" for sample in found)
 
 
 def test_metrics_answer_at_once_and_have_the_gaps_a_moment_later(home: Settings) -> None:
