@@ -189,6 +189,23 @@ def test_the_real_bot_waits_for_another_writer(real_settings: Settings) -> None:
         assert client.post("/v1/search", json={"query": "canteen"}).json()["hits"][0]["source"] == "upload:new.txt"
 
 
+def test_what_was_taken_in_meanwhile_is_not_said_to_be_cancelled(client: TestClient, bot: ToyBot, settings: Settings) -> None:
+    send(client, "slow.txt", SLOW)
+    job = send(client, "next.txt", b"Words.").json()
+    taking = client.app.state.service.taking  # type: ignore[attr-defined]
+    ahead, entry = taking.uploads.ahead, LedgerEntry("next.txt", "d-next", "added", None, 1)
+
+    def taken_in_meanwhile(job_id: str) -> int:
+        waiting = int(ahead(job_id))
+        taking.uploads.save(taking.uploads.get(job_id).ended("done", entry=entry))  # by another process
+        return waiting
+
+    taking.uploads.ahead = taken_in_meanwhile
+    response = client.delete(f"/v1/jobs/{job['job_id']}")
+    assert (response.status_code, response.json()["job"]["state"]) == (409, "done")
+    bot.go_on.set()
+
+
 def test_a_full_disk_is_507_and_leaves_nothing(client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
