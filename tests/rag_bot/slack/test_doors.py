@@ -9,6 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from ingest.lock import WriteLock
 from rag_bot.settings import Settings
 from rag_bot.slack import blocks
 from tests.fakes.slack import FakeSlack, Fault, Message
@@ -265,6 +266,20 @@ async def test_an_archive_in_a_direct_message_is_its_senders_alone(home: Setting
         ts = slack.post("C1", "UANN", f"{AT} When does the blue rocket start?")
         await here.idle()
         assert "Monday" not in slack.answers("C1", ts)[0].shown + slack.answers("C1", ts)[0].small_print
+
+
+async def test_a_file_that_is_given_up_is_said_so(home: Settings, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_bot.chat_platform.desk._TRIES", 1)
+    async with in_slack(home, slack) as here:
+        with WriteLock(home.index):  # another program writes, and goes on for longer than anybody waits
+            ts = slack.post("DUANN", "UANN", "", files=[slack.file("a.txt", b"Words.")])
+            await here.idle()
+        [said] = slack.answers("DUANN", ts)
+        assert (
+            "could not do this" in said.shown
+            and "index" in said.shown
+            and not any("a.txt" in info.source for info in here.bot.index.documents())
+        )
 
 
 async def test_a_file_that_slack_does_not_hand_out_is_said_so(home: Settings, slack: FakeSlack) -> None:
