@@ -31,6 +31,13 @@ from ingest.vectors.library import Ids, Scores, load_faiss
 
 _PARTS = ("embed", "100000", "1000000", "10000000")
 _KINDS = ("flat", "lists", "graph", "cpu", "hnsw")
+_NAMES = {
+    "gpu_flat_fp16": "flat, float16",
+    "gpu_lists_fp16": "lists, float16",
+    "gpu_graph_fp16": "CAGRA, float16",
+    "cpu_compressed": "CPU: lists, compressed",
+    "cpu_hnsw": "CPU: HNSW32",
+}
 _BATCHES = (1, 16, 256, 1024)
 _THREADS = 64
 _PROBES = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -56,22 +63,81 @@ def measure(
     began = time.perf_counter()
     figures: dict[str, Any] = {"gpu": _card(torch), "faiss": _faiss()}
     _say(json.dumps(figures))
+    figures = {**_earlier(out, figures["gpu"]["name"]), **figures}
     for part in parts:
         if time.perf_counter() - began > 60 * minutes:
             _say(f"{part}: left out, {minutes:g} minutes have gone")
             figures[part] = "left out: no time"
             continue
         _say(f"--- {part}")
-        figures[part] = {}
+        figures.setdefault(part, {})
         try:
             for name, found in _embedding(model) if part == "embed" else _searching(torch, int(part), kinds):
                 figures[part][name] = found
                 _say(f"{part} {name}: {json.dumps(results.rounded(found))} ({time.perf_counter() - began:.0f} s)")
-                results.save("gpu", figures, out, quick=quick, seconds=time.perf_counter() - began)
+                results.save("gpu", whole(figures), out, quick=quick, seconds=time.perf_counter() - began)
         except Exception as error:  # the other parts may still be had
             figures[part]["failed"] = f"{type(error).__name__}: {error}"
             _say(f"{part} failed: {figures[part]['failed']}")
-    return figures
+    return whole(figures)
+
+
+def _earlier(out: Path, card: str) -> dict[str, Any]:
+    """What earlier runs on the same kind of card have measured: parts and kinds may be run one at a time."""
+    try:
+        figures: dict[str, Any] = json.loads((out / "gpu.json").read_text(encoding="utf-8"))["figures"]
+        return figures if figures["gpu"]["name"] == card else {}
+    except (OSError, KeyError, ValueError):
+        return {}
+
+
+def whole(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures, and tables of them."""
+    sheet = figures["gpu"]["bytes_per_second"]["sheet"]
+    searched = []
+    for part in sorted((part for part in figures if part.isdigit()), key=int):
+        for kind, name in _NAMES.items():
+            if found := figures[part].get(kind):
+                alone = found.get("batch_1") or found.get("one_core") or {}
+                read = int(part) * DIMENSION * 2 / (alone["p50_ms"] / 1000) if kind == "gpu_flat_fp16" and alone else 0
+                searched.append(
+                    (
+                        f"{int(part):,}",
+                        name,
+                        found["recall"],
+                        alone.get("p50_ms", ""),
+                        found.get("batch_1024", alone).get("per_s", ""),
+                        found.get(f"threads_{_THREADS}", {}).get("per_s", ""),
+                        found.get("build_s", 0) + found.get("train_s", 0),
+                        found.get("bytes_each", ""),
+                        read / sheet if read and sheet else "",
+                    )
+                )
+    columns = (
+        "vectors",
+        "index",
+        "recall@10",
+        "one question, ms",
+        "in batches, /s",
+        "64 threads, /s",
+        "built in s",
+        "bytes a vector",
+        "of the memory's speed",
+    )
+    tables = [
+        results.Table(
+            f"Search on one {figures['gpu']['name']}",
+            columns,
+            searched,
+            "In batches: of 1,024 questions; for the CPU, one after another on one core. Built: training included.",
+        )
+    ]
+    if embedded := figures.get("embed"):
+        rows = [(f"GPU, {int(n):,} tokens a batch", speed) for n, speed in embedded["gpu_by_tokens_of_a_batch"].items()]
+        tables.append(
+            results.Table("Embedding", ("where", "chunks/s"), [*rows, ("its CPU", embedded["cpu"]["chunks_per_second"])])
+        )
+    return results.Result(figures, tables).as_dict()
 
 
 def _card(torch: Any) -> dict[str, Any]:

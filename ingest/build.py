@@ -49,7 +49,14 @@ def open_pipeline(
 def open_parsers(settings: IngestSettings) -> ParserPool:
     """What reads files in a process of its own, with the limits and passwords of the settings; to be closed at the end."""
     passwords = [password.get_secret_value() for password in settings.passwords]
-    return ParserPool(settings.parse_seconds, settings.parse_memory_mb, settings.max_file_bytes, passwords=passwords)
+    return ParserPool(
+        settings.parse_seconds,
+        settings.parse_memory_mb,
+        settings.max_file_bytes,
+        size=settings.parse_processes,
+        output_mb=settings.parse_output_mb,
+        passwords=passwords,
+    )
 
 
 def make_inspector(settings: IngestSettings) -> Inspector:

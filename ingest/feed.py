@@ -20,6 +20,7 @@ TICK = 0.5  # seconds between two looks at what goes on
 # Tokens embedded in one go: enough to sort by length, few enough that the next look at progress is near. A GPU takes more.
 _BATCH_TOKENS = 49_152
 _BATCHES_OF_EMBEDDER = 8
+_SOME = 1 / 6  # of that, with which an embedder begins that has nothing to do
 _CHARS_PER_TOKEN = 4  # about; the embedder counts them exactly when it packs what it is given
 _OUT = 2  # batches that are embedded or wait for it
 _WAITING = 256  # documents that wait for a batch to fill
@@ -99,8 +100,8 @@ class Feed:
         """Write what is embedded; embed what has waited for long enough."""
         while self._out and self._out[0][1].done():
             self._collect()
-        idle = self._batch.parts and time.monotonic() - self._batch.since > _PATIENCE and not self._out
-        if idle or len(self._order) > _WAITING:
+        waits = self._batch.tokens >= self._tokens() * _SOME or time.monotonic() - self._batch.since > _PATIENCE
+        if (waits and not self._out) or len(self._order) > _WAITING:  # an embedder with nothing to do takes less, too
             self._submit()
         self._write()
 

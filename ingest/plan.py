@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from ingest.build import open_parsers
 from ingest.errors import DocumentError
 from ingest.index import STORE, document_id
 from ingest.parsers import look
-from ingest.parsers.pool import ParserPool
 from ingest.settings import IngestSettings
 from ingest.sources.archives import ArchiveLimits, Opened, rounds
 from ingest.sources.files import Found, check_not_emptied, outside, root_of, source_of
@@ -45,7 +45,7 @@ def plan(
     entries: list[LedgerEntry] = []
     opened, total = Opened(), 0
     limits = ArchiveLimits(settings.archive_files, settings.archive_bytes, settings.archive_depth)
-    with ParserPool(settings.parse_seconds, settings.parse_memory_mb, settings.max_file_bytes) as pool:
+    with open_parsers(settings) as pool:
         for files in rounds(found, pool.unpack, limits, settings.max_file_bytes, opened):
             total += len(files)
             for file in files:

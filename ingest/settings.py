@@ -53,6 +53,10 @@ class IngestSettings(BaseSettings):
     max_file_bytes: int = Field(default=100 * MIB, ge=1, description="A file larger than this is refused, in bytes.")
     parse_seconds: float = Field(default=120.0, gt=0, description="A file whose parsing takes longer is given up, in seconds.")
     parse_memory_mb: int = Field(default=2048, ge=128, description="Memory that parsing one file may take, in MiB.")
+    parse_output_mb: int = Field(default=256, ge=1, description="Text that parsing one file may give, in MiB.")
+    parse_processes: int = Field(
+        default=0, ge=0, le=256, description="Files that are parsed at once; 0: one for each core, at most 8."
+    )
     archive_files: int = Field(
         default=10_000, ge=1, description="Files that an archive may hold, with those of the archives in it."
     )

@@ -128,6 +128,12 @@ class Uploads:
         if job.over:
             self._file(job.job_id).unlink(missing_ok=True)
 
+    def cancel(self, job_id: str) -> None:
+        """Take a job out of the queue; one that is over stays as it is. Raises JobNotFound."""
+        job = self.get(job_id)
+        if not job.over:
+            self.save(job.ended("cancelled"))
+
     def tidy(self) -> None:
         """Forget the oldest of the jobs that are over, and what a process that died has left half written."""
         waiting = {path.stem for path in self._files("*.bin")}

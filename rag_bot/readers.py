@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from ingest.sources.archives import MARK
 from ingest.types import DocumentInfo
 from rag_bot.errors import BadSetting
 
@@ -143,10 +144,9 @@ class Readers:
 
 
 def below(source: str, beginning: str) -> bool:
-    """Whether a source begins so, up to the end of a name in a path."""
-    return source.startswith(beginning) and (
-        beginning.endswith(("/", ":")) or len(source) == len(beginning) or source[len(beginning)] == "/"
-    )
+    """Whether a source begins so, up to the end of a name in a path. What a file holds, `all.zip!/a.pdf`, is below it."""
+    rest = source.removeprefix(beginning)
+    return source.startswith(beginning) and (beginning.endswith(("/", ":")) or rest == "" or rest.startswith(("/", MARK)))
 
 
 def _lists(data: Mapping[str, Any], section: str) -> list[tuple[str, list[str]]]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from functools import cache
+from tempfile import gettempdir
 from typing import Any
+
+_log = logging.getLogger(__name__)
 
 _READ = 400  # characters from each of three places: more make it no surer, and cost what all the rest together does
 _PLACES = 3
@@ -18,7 +22,10 @@ def find_language(text: str) -> str:
     sample = " ".join(_samples(text))
     if sum(3 if ord(letter) >= _DENSE else 1 for letter in sample if letter.isalpha()) < _FEWEST:
         return ""
-    language, probability = _identifier().classify(sample.encode("utf-8", "replace"))
+    identifier = _identifier()
+    if identifier is None:
+        return ""
+    language, probability = identifier.classify(sample.encode("utf-8", "replace"))
     return str(language) if probability >= _LEAST else ""
 
 
@@ -36,5 +43,11 @@ def _samples(text: str) -> Iterator[str]:
 def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    # 4.6 MB in its package; loading takes some .6 s and 70 MB, once a process.
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    # 4.6 MB in its package; loading takes some .6 s and 70 MB, once a process, and unpacks it to a temporary file.
+    try:
+        return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    except OSError as error:  # a document is no worse for it
+        _log.warning(
+            "The languages of documents can't be told: %s has no room for the model (%s).", gettempdir(), error.strerror
+        )
+        return None

@@ -23,6 +23,7 @@ router = APIRouter(tags=["Documents"], responses=PROBLEM)
 
 LONGEST_WAIT = 60.0  # seconds that a client may ask to wait for an upload's end
 _WAIT = re.compile(r"wait=(\d{1,4})")
+_AGAIN = 10  # seconds until an upload that the service could not take in may be sent again
 NAME_BYTES = 255  # the longest name that file systems take
 # Types that a browser shows without running anything of the document; others are sent as plain bytes.
 SAFE_TYPES = frozenset(
@@ -172,7 +173,8 @@ def _patience(prefer: str | None, usual: float) -> tuple[str, float]:
 
 def _problem(told: dict[str, Any]) -> Problem:
     """The problem that ended a job, as it was put down."""
-    return Problem(int(told["status"]), str(told["title"]), str(told["detail"]), str(told["type"]).rpartition(":")[2])
+    status, retry_after = int(told["status"]), _AGAIN if told["status"] == 503 else None
+    return Problem(status, str(told["title"]), str(told["detail"]), str(told["type"]).rpartition(":")[2], retry_after)
 
 
 def _check_span(start: int, end: int | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from rag_bot.bot import Bot
+    from rag_bot.eval.gaps import Gap
     from rag_bot.eval.monitor import Report
 
 _log = logging.getLogger(__name__)
@@ -25,11 +26,16 @@ _NAME = 60  # characters
 
 
 class Monitor(Collector):
-    """Gauges of the last 30 days. `look` begins a look where the last one is an hour old; until it is done, the last holds."""
+    """Gauges of the last 30 days. `look` begins a look where the last one is an hour old; until it is done, the last holds.
+
+    Anybody may read them who reaches the service. So subjects are those of the service's own conversations alone, which it
+    shows as well: on a chat platform something may have been asked in private.
+    """
 
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
         self._report: Report | None = None
+        self._gaps: Sequence[Gap] = ()
         self._begun = -_SECONDS
         self._lock = threading.Lock()
 
@@ -45,11 +51,12 @@ class Monitor(Collector):
 
     def _look(self) -> None:
         from rag_bot.chat_state import history
-        from rag_bot.eval.monitor import look
+        from rag_bot.eval.monitor import gaps_of, look
 
         try:
-            turns = history(self._bot.memory, datetime.now(UTC) - timedelta(days=_DAYS), _MOST)
-            self._report = look(self._bot.index, turns)
+            since, memory = datetime.now(UTC) - timedelta(days=_DAYS), self._bot.memory
+            self._gaps = gaps_of(self._bot.index, memory.history(since, _MOST))
+            self._report = look(self._bot.index, history(memory, since, _MOST))
         except Exception as error:  # the database may be away: the next look may do better
             if self._bot.ready() is None:  # (else the service is closing)
                 _log.warning("What people ask could not be looked at: %s", error)
@@ -62,7 +69,7 @@ class Monitor(Collector):
             "rag_bot_gap_questions", "Questions of 30 days that no document answers, by subject.", labels=["topic"]
         )
         counts: dict[str, int] = {}
-        for gap in [gap for gap in report.gaps if gap.count > 1][:_TOPICS]:
+        for gap in [gap for gap in self._gaps if gap.count > 1][:_TOPICS]:
             counts[gap.name[:_NAME]] = counts.get(gap.name[:_NAME], 0) + gap.count
         for name, count in counts.items():
             topics.add_metric([name], count)

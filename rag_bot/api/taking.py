@@ -109,7 +109,7 @@ class Taking:
         self._cancelled.add(job_id)
         if self._live and self._live.job.job_id == job_id:
             return await self.wait(job_id, _CANCEL_SECONDS)
-        await asyncio.to_thread(self.uploads.save, view.job.ended("cancelled"))
+        await asyncio.to_thread(self.uploads.cancel, job_id)  # (it may be over by now)
         return await self.view(job_id)
 
     async def _work(self) -> None:

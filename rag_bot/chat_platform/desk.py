@@ -41,6 +41,7 @@ _PATIENCE = 0.5  # share of the time for stopping that answers may take to end b
 
 INTERRUPTED = "I was interrupted while I answered this, and began again. Sorry."
 FAILED = "Sorry: I could not answer this. {reason}"
+UNDONE = "Sorry: I could not do this. {reason}"
 CLOSED = "I answer here on {hours}. In a direct message I answer at any time."
 FRIENDLY = "Here is what I found:\n\n"
 GOODBYE = "Anything else? Just ask in this thread."
@@ -193,12 +194,12 @@ class Desk:
             task.cancel()
 
     async def _give_up(self, job: Job, reason: str) -> None:
-        if job.kind != "question":
-            return
-        question = Question.of(job.payload)
-        reply = self._platform.reply(question, job, self._keeper(job))
         try:
-            await reply.finish(Shown(FAILED.format(reason=reason), "", feedback=False))
+            if job.kind == "question":
+                reply = self._platform.reply(Question.of(job.payload), job, self._keeper(job))
+                await reply.finish(Shown(FAILED.format(reason=reason), "", feedback=False))
+            else:
+                await self._platform.tell(Question.of(job.payload["question"]), UNDONE.format(reason=reason))
         except LeaseLost:
             raise
         except Exception as error:

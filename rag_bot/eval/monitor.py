@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.index import Index
 from ingest.manifest import hash_file
+from ingest.sources.archives import file_of
+from ingest.sources.files import path_of
 from ingest.types import DocumentInfo
 from rag_bot.eval import bootstrap
 from rag_bot.eval.bootstrap import Estimate
@@ -143,6 +145,12 @@ def _cut(turn: SavedTurn) -> int:
 # --- gaps
 
 
+def gaps_of(index: Index, turns: Sequence[SavedTurn]) -> list[Gap]:
+    """The gaps of a report on these turns alone."""
+    refused = [turn for turn in turns if turn.answer.get("abstained")]
+    return _gaps(index, refused, _embedded(index, refused), turns)
+
+
 def _gaps(index: Index, refused: Sequence[SavedTurn], vectors: Mapping[str, Vectors], turns: Sequence[SavedTurn]) -> list[Gap]:
     import numpy as np
 
@@ -233,9 +241,11 @@ def _reasons(info: DocumentInfo, cited: int, up: int, down: int, now: datetime, 
 
 
 def _file_state(info: DocumentInfo) -> tuple[str, str] | None:
-    path = Path(info.source)
+    path = file_of(info.source)
     try:
-        changed = path.stat().st_mtime > _moment(info.added_at).timestamp() and hash_file(path) != info.sha256
+        touched = path.stat().st_mtime > _moment(info.added_at).timestamp()
+        # Whether a file in an archive has changed, only a run can tell.
+        changed = touched and path == path_of(info.source) and hash_file(path) != info.sha256
     except FileNotFoundError:
         return "gone", "its file is gone"
     except OSError as error:

@@ -55,7 +55,7 @@ class Masking:
             return ""
 
     def hits(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Passages with their text, headings and titles masked."""
+        """Passages with their text, headings, titles and places masked."""
         return [self._hit(hit) for hit in hits]
 
     def _hit(self, hit: Hit) -> Hit:
@@ -64,11 +64,12 @@ class Masking:
             return hit
         at, (title, *heading) = hit.chunk.start, map(_short, (hit.document.title, *hit.chunk.heading))
         text = masked(hit.chunk.text, (replace(one, start=one.start - at, end=one.end - at) for one in found))
-        chunk = replace(hit.chunk, text=text, heading=tuple(heading))
+        places = tuple(place._replace(name=_short(place.name)) for place in hit.chunk.places)
+        chunk = replace(hit.chunk, text=text, heading=tuple(heading), places=places)
         return replace(hit, document=replace(hit.document, title=title), chunk=chunk)
 
 
 @lru_cache(maxsize=1024)
 def _short(text: str) -> str:
-    """A title or a heading, masked: a path of headings does not say where it stands."""
+    """A title, a heading or the name of a place, masked: none says where it stands in the text."""
     return masked(text, filter(to_mask, find_personal(text)))

@@ -194,4 +194,4 @@ def _ledger(entry: LedgerEntry) -> str:
     if entry.status in ("failed", "quarantined"):
         return f"{entry.status}: {entry.reason}"
     passages = "1 passage" if entry.chunks == 1 else f"{entry.chunks} passages"
-    return f"{entry.status}, {passages}"
+    return f"{entry.status}, {passages}" + (f"; {entry.reason}" if entry.reason else "")

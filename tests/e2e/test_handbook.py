@@ -156,8 +156,18 @@ STATUS = {
     "device": str,
     "bytes": int,
     "version": int,
+    "states": dict,
 }
-PLACE = {"document_id": str, "source": str, "title": str, "page": (int, type(None)), "heading": list, "start": int, "end": int}
+PLACE = {
+    "document_id": str,
+    "source": str,
+    "title": str,
+    "page": (int, type(None)),
+    "heading": list,
+    "start": int,
+    "end": int,
+    "place": (str, type(None)),
+}
 HIT = {**PLACE, "score": NUMBER, "text": str}
 CITATION = {"n": int, **PLACE, "quote": str}
 SENTENCE = {"text": str, "citations": list, "supported": bool}

@@ -233,7 +233,7 @@ def test_who_can_only_read_sees_what_others_write(path: Path) -> None:
         for n in range(2):
             make_writable(path)
             with Index.open(path, write=True) as index:
-                put(index, f"/docs/wombat{n}.txt", "A wombat came to stay.")
+                put(index, f"/docs/wombat{n}.txt", f"Wombat number {n} came to stay.")
                 index.publish()
             make_read_only(path)
             assert f"wombat{n}.txt" in ask("wombat")

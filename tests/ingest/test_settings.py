@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ingest.build import open_parsers
+from ingest.parsers.child import Limits
 from ingest.settings import IngestSettings
 
 
@@ -33,3 +35,10 @@ def test_passwords_from_the_file_of_settings(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rag-bot.toml").write_text('passwords = ["one", "two"]\n', encoding="utf-8")
     assert [password.get_secret_value() for password in IngestSettings().passwords] == ["one", "two"]
+
+
+def test_the_limits_of_parsing_reach_the_parsers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SECONDS": 7, "MEMORY_MB": 512, "OUTPUT_MB": 3, "PROCESSES": 5}.items():
+        monkeypatch.setenv(f"RAG_BOT_PARSE_{name}", str(value))
+    with open_parsers(IngestSettings()) as pool:
+        assert (pool.limits, pool.size) == (Limits(seconds=7, memory_mb=512, output_mb=3), 5)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import errno
 
-from ingest.curate.language import find_language
+import pytest
+from py3langid.langid import LanguageIdentifier
+
+from ingest.curate.language import _identifier, find_language
 
 SENTENCES = {
     "en": "Every employee may take the unused days over into the next calendar year.",
@@ -32,3 +35,18 @@ def test_the_main_language_of_a_long_text() -> None:
 @pytest.mark.parametrize("text", ["", "a", "12 400 7", "…" * 5000, "\x00\ud800", "Acme GmbH"])
 def test_what_is_too_short_is_called_nothing(text: str) -> None:
     assert find_language(text) == ""
+
+
+def test_where_the_model_can_not_be_unpacked_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LanguageIdentifier, "from_model_file", full)
+    _identifier.cache_clear()
+    try:
+        assert [find_language(text) for text in SENTENCES.values()] == [""] * len(SENTENCES)
+        assert caplog.text.count("No space left on device") == 1
+    finally:
+        _identifier.cache_clear()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from ingest.errors import JobNotFound, QueueFull, StorageFull
+from ingest.errors import IndexMissing, JobNotFound, QueueFull, StorageFull
 from ingest.lock import WriteLock
 from ingest.types import LedgerEntry
 from ingest.uploads import Uploads
@@ -189,6 +189,23 @@ def test_the_real_bot_waits_for_another_writer(real_settings: Settings) -> None:
         assert client.post("/v1/search", json={"query": "canteen"}).json()["hits"][0]["source"] == "upload:new.txt"
 
 
+def test_what_was_taken_in_meanwhile_is_not_said_to_be_cancelled(client: TestClient, bot: ToyBot, settings: Settings) -> None:
+    send(client, "slow.txt", SLOW)
+    job = send(client, "next.txt", b"Words.").json()
+    taking = client.app.state.service.taking  # type: ignore[attr-defined]
+    ahead, entry = taking.uploads.ahead, LedgerEntry("next.txt", "d-next", "added", None, 1)
+
+    def taken_in_meanwhile(job_id: str) -> int:
+        waiting = int(ahead(job_id))
+        taking.uploads.save(taking.uploads.get(job_id).ended("done", entry=entry))  # by another process
+        return waiting
+
+    taking.uploads.ahead = taken_in_meanwhile
+    response = client.delete(f"/v1/jobs/{job['job_id']}")
+    assert (response.status_code, response.json()["job"]["state"]) == (409, "done")
+    bot.go_on.set()
+
+
 @pytest.mark.parametrize("synced", [0, 1, 2], ids=["bytes", "note", "folder"])
 def test_a_full_disk_is_507_and_leaves_nothing(
     client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, synced: int
@@ -204,6 +221,13 @@ def test_a_full_disk_is_507_and_leaves_nothing(
     monkeypatch.undo()
     assert (response.status_code, response.headers["content-type"]) == (507, "application/problem+json")
     assert list((settings.index / "uploads").iterdir()) == []
+
+
+def test_what_may_do_later_says_when_to_come_back(client: TestClient, bot: ToyBot) -> None:
+    bot.failures.append(IndexMissing("There is no index.", "Make one."))
+    response = send(client, "a.txt", b"Words.", "wait=20")
+    assert (response.status_code, response.json()["type"]) == (503, "urn:rag-bot:problem:index-missing")
+    assert int(response.headers["retry-after"]) > 0
 
 
 def test_the_description_names_every_answer(client: TestClient) -> None:

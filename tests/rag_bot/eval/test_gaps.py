@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -17,6 +18,7 @@ from ingest.embedder import load_embedder
 from ingest.index import Index
 from rag_bot.api.monitor import Monitor
 from rag_bot.bot import Bot
+from rag_bot.chat_state import ChatState
 from rag_bot.cli import main
 from rag_bot.eval.gaps import Asked, gaps, name_of
 from rag_bot.eval.monitor import Report, look
@@ -186,14 +188,18 @@ def test_stale_documents(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("fine", "gone", "changed", "touched", "disliked"):
         (folder / f"{name}.md").write_text(f"# {name}\n\nA text on {name} things.\n", encoding="utf-8")
+    for name in ("packed", "lost"):
+        with ZipFile(folder / f"{name}.zip", "w") as archive:
+            archive.writestr(f"{name}.md", f"# {name}\n\nA text on {name} things.\n")
     with open_pipeline(settings) as pipeline:
         pipeline.add([folder])
         pipeline.upload("sent.md", b"# Sent\n\nAn upload has no file.\n")
     (folder / "gone.md").unlink()
+    (folder / "lost.zip").unlink()
     (folder / "changed.md").write_text("# changed\n\nSomething else.\n", encoding="utf-8")
     later = datetime.now(UTC).timestamp() + 60
-    for name in ("changed", "touched"):
-        os.utime(folder / f"{name}.md", (later, later))
+    for name in ("changed.md", "touched.md", "packed.zip"):
+        os.utime(folder / name, (later, later))
     memory = Memory(settings.state_url)
     for thumb in (-1, -1, 1):
         save(memory, "Disliked things?", document=id_of(settings, "disliked.md"), thumb=thumb)
@@ -207,7 +213,8 @@ def test_stale_documents(tmp_path: Path) -> None:
                 found.setdefault(Path(one.source).stem, []).append(one.kind)
             return found
 
-    assert reasons(datetime.now(UTC)) == {"disliked": ["disliked"], "gone": ["gone"], "changed": ["changed"]}
+    stale = {"disliked": ["disliked"], "gone": ["gone"], "lost": ["gone"], "changed": ["changed"]}
+    assert reasons(datetime.now(UTC)) == stale
     old = reasons(datetime.now(UTC) + timedelta(days=400))
     assert old["fine"] == ["old"] and "old" in old["disliked"] and "touched" not in old  # nobody cites that one
     memory.close()
@@ -276,6 +283,22 @@ async def test_the_numbers_come_to_metrics_in_the_background(asked: Bot) -> None
     assert found["rag_bot_unanswered_questions",] == 2
     assert found["rag_bot_thumbs", "down"] == 0 and found["rag_bot_stale_documents", "gone"] == 0
     assert (datetime.now(UTC) - now).total_seconds() < 60
+
+
+async def test_what_was_asked_on_a_chat_platform_is_counted_and_not_named(asked: Bot) -> None:
+    state = ChatState(asked.memory)
+    for n in range(3):
+        answer = await asked.answer("Which quark has the largest mass?", turns=[])
+        state.keep(
+            answer, answer.question, thread="slack/T/DUANN/1", position=str(n), channel="slack/T/DUANN", asker="slack/T/UANN"
+        )
+    monitor = Monitor(asked)
+    thread = monitor.look()
+    assert thread is not None
+    thread.join(30)
+    found = [(sample.name, *sample.labels.values(), sample.value) for family in monitor.collect() for sample in family.samples]
+    assert ("rag_bot_unanswered_questions", 3) in found
+    assert not any(sample[0] == "rag_bot_gap_questions" for sample in found)
 
 
 def test_metrics_answer_at_once_and_have_the_gaps_a_moment_later(home: Settings) -> None:

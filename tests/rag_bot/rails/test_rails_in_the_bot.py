@@ -164,6 +164,17 @@ async def test_personal_data_is_masked_for_the_llm_in_the_answer_and_wherever_a_
     assert "ada.lovelace" not in repr(chat.heard) and "████" in repr(chat.heard)
 
 
+async def test_a_place_does_not_name_what_is_masked(tmp_path: Path) -> None:
+    people = {"ada.lovelace@example.org": [{"room": "12", "council": "works"}, {"room": "14", "council": "sports"}]}
+    settings = fill(tmp_path / "home", {"people.json": json.dumps(people)})
+    async with running(settings) as bot:
+        [hit] = await bot.search("works council room", 1)
+    assert "ada.lovelace" in str(hit.as_dict()["place"])
+    async with running(settings.model_copy(update={"rails_personal": "mask"})) as bot:
+        [hit] = await bot.search("works council room", 1)
+    assert "ada.lovelace" not in json.dumps(hit.as_dict()) and hit.chunk.place and "████" in hit.chunk.place
+
+
 async def test_personal_data_stays_where_the_policy_allows_it(tmp_path: Path) -> None:
     settings = fill(tmp_path / "home", {"contacts.md": CONTACTS})
     async with running(settings) as bot:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
+from ingest.lock import WriteLock
 from rag_bot.settings import Settings
 from rag_bot.slack import blocks
 from tests.fakes.slack import FakeSlack, Fault, Message
@@ -246,6 +249,37 @@ async def test_files_in_a_direct_message_are_their_senders_alone(home: Settings,
         document = next(i.document_id for i in here.bot.index.documents() if "rocket" in i.source)
         await slack.press_home("UANN", "remove_file", document)
         await until(lambda: not any("rocket" in i.source for i in here.bot.index.documents()))
+
+
+async def test_an_archive_in_a_direct_message_is_its_senders_alone(home: Settings, slack: FakeSlack) -> None:
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        archive.writestr("rocket.md", "# Rocket\n\nThe blue rocket starts on Monday.\n")
+        archive.writestr("broken.pdf", "%PDF-1.7 and no more")
+    async with in_slack(home, slack) as here:
+        files = [slack.file("all.zip", packed.getvalue())]
+        ts = slack.post("DUANN", "UANN", "When does the blue rocket start?", files=files)
+        await here.idle()
+        ledger, answer = slack.answers("DUANN", ts)
+        assert "- `all.zip`: added, 1 passage; " in ledger.shown and "broken.pdf" in ledger.shown
+        assert "Monday" in answer.shown and "rag.example.com" not in answer.small_print
+        ts = slack.post("C1", "UANN", f"{AT} When does the blue rocket start?")
+        await here.idle()
+        assert "Monday" not in slack.answers("C1", ts)[0].shown + slack.answers("C1", ts)[0].small_print
+
+
+async def test_a_file_that_is_given_up_is_said_so(home: Settings, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_bot.chat_platform.desk._TRIES", 1)
+    async with in_slack(home, slack) as here:
+        with WriteLock(home.index):  # another program writes, and goes on for longer than anybody waits
+            ts = slack.post("DUANN", "UANN", "", files=[slack.file("a.txt", b"Words.")])
+            await here.idle()
+        [said] = slack.answers("DUANN", ts)
+        assert (
+            "could not do this" in said.shown
+            and "index" in said.shown
+            and not any("a.txt" in info.source for info in here.bot.index.documents())
+        )
 
 
 async def test_a_file_that_slack_does_not_hand_out_is_said_so(home: Settings, slack: FakeSlack) -> None:
