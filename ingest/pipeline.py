@@ -24,6 +24,7 @@ ProgressCallback = Callable[[Progress], None]
 Find = Callable[[Sequence[Path]], Iterable[Found]]
 
 _PUBLISH_SECONDS = 60.0  # so that a search of an index that is being filled has little beside the published files
+_PUBLISH_SHARE = 20  # times what that takes, which is long for a large index
 _AHEAD_BYTES = 32 * 1024 * 1024  # of documents that are prepared while others are embedded
 
 
@@ -37,6 +38,7 @@ class _Run:
     chunks: int = 0
     expected: int | None = None
     published: float = field(default_factory=time.monotonic)
+    publishing: float = 0.0  # seconds that it took the last time
     working: Callable[[], list[Working]] = list
 
     def done(self, entry: LedgerEntry) -> None:
@@ -317,9 +319,11 @@ class Pipeline:
             feed.finish()
 
     def _publish_now_and_then(self, run: _Run) -> None:
-        if time.monotonic() - run.published > _PUBLISH_SECONDS:
+        began = time.monotonic()
+        if began - run.published > max(_PUBLISH_SECONDS, _PUBLISH_SHARE * run.publishing):
             self.index.publish()
             run.published = time.monotonic()
+            run.publishing = run.published - began
 
     def _stop_parsing(self) -> None:
         closing = getattr(self._prepare.parse, "close", None)
