@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html.entities
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ _NO_WORDS = re.compile(r"(?:.*}(?:schemaLocation|noNamespaceSchemaLocation|lang|
 
 
 def parse_xml(data: bytes, name: str) -> Parsed:
-    """An XML file; entities are not followed, and what is commented out is noted."""
+    """An XML file; entities are not followed, but for those that HTML has, and what is commented out is noted."""
     from lxml import etree
 
     try:
@@ -31,8 +32,13 @@ def parse_xml(data: bytes, name: str) -> Parsed:
     except (etree.XMLSyntaxError, ValueError) as error:
         raise BrokenDocument(f"is not well-formed XML: {' '.join(str(error).split())[:200]}") from error
     writer = _Writer()
-    for comment in (*root.itersiblings(etree.Comment, preceding=True), *root.iter(etree.Comment)):
+    around = (*root.itersiblings(etree.Comment, preceding=True), *root.itersiblings(etree.Comment))
+    for comment in (*around, *root.iter(etree.Comment)):
         writer.builder.beside("comment", comment.text or "")
+    # What stands behind a comment is text of the element around it, and so is a letter that HTML has a name for.
+    for entity in root.iter(etree.Entity):
+        entity.tail = html.entities.html5.get(entity.text[1:], "") + (entity.tail or "")
+    etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, etree.Entity, with_tail=False)
     writer.element(root, 1)
     return writer.builder.build("", "application/xml", title_of(name))
 
