@@ -118,6 +118,17 @@ def test_a_mailbox() -> None:
     assert members(box, "a.mbox") == (Member("2/a.txt", b"words"),)
 
 
+def test_a_message_that_cannot_be_read_is_noted_and_the_mailbox_goes_on() -> None:
+    sealed = b"From: a@b.c\nContent-Type: application/pkcs7-mime\n\nAAAA\n"
+    box = b"From ann Mon\n" + SIMPLE + b"Body one.\n\nFrom here on it counts.\n\nFrom eve Tue\n" + sealed
+    parsed = check(parse(box + b"\nFrom bob Wed\n" + SIMPLE + b"Body two.", "a.mbox"))
+    assert {"Body one.", "From here on it counts.", "Body two."} <= set(texts(parsed))
+    (note,) = parsed.notes
+    assert note.startswith("1 of the messages can't be read: number 2, is an encrypted")
+    with pytest.raises(Encrypted):
+        parse(b"From eve Tue\n" + sealed, "a.mbox")
+
+
 def test_what_is_no_message() -> None:
     for data, name, error, reason in (
         (b"only words", "a.eml", BrokenDocument, "is not an e-mail message"),
