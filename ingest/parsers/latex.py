@@ -41,6 +41,7 @@ _ACCENTS = {
     "v": "\u030c", "u": "\u0306", "H": "\u030b", "k": "\u0328", "r": "\u030a", "d": "\u0323", "b": "\u0331",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\([A-Za-z]+\*?|.)", re.DOTALL)
+_WORDS = re.compile(r"[^\\${}]+")
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%([^\n]*)(\n[ \t]*)?")
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([^{}]{1,40})\}")
 _LETTER = re.compile(r"\s*(?:\{\\?([^{}]{0,2})\}|\\?(\w))")  # what an accent stands over
@@ -73,7 +74,7 @@ class _Kept:
         self._pieces: list[str] = []
         names = "|".join(_VERBATIM)
         whole = re.compile(rf"\\begin\{{({names})\}}(?:\[[^\]]*\])?(?:\{{[^{{}}]*\}})?(.*?)\\end\{{\1\}}", re.DOTALL)
-        text = whole.sub(lambda match: f"\n\n{self._keep(match[2])}\n\n", text)
+        text = whole.sub(lambda match: f"\n\n{self._keep(match[2])}\n\n", text.replace("\ufdef", ""))
         self.text = re.sub(r"\\(?:verb|lstinline)\*?([^A-Za-z\s*{])(.{0,500}?)\1", lambda match: self._keep(match[2]), text)
 
     def _keep(self, piece: str) -> str:
@@ -194,7 +195,7 @@ class _Writer:
             elif char in "{}":
                 at += 1
             else:
-                run = re.match(r"[^\\${}]+", text[at:])
+                run = _WORDS.match(text, at)
                 piece = run[0] if run else char
                 at += len(piece)
                 piece = piece.replace("~", " ").replace("---", "—").replace("--", "–").replace("``", "“").replace("''", "”")

@@ -17,7 +17,7 @@ _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 _QUOTED = re.compile(r"^[ \t]*>", re.MULTILINE)
 # Where programs begin to quote the message that is answered.
 _QUOTED_HTML = re.compile(
-    r"""<blockquote\b|<[^<>]*\b(?:class|id)=["']?[^"'<>]*\b(?:gmail_quote|yahoo_quoted|divRplyFwdMsg|OLK_SRC_BODY_SECTION)\b""",
+    r"""<blockquote\b|<[^<>]{0,1000}\b(?:class|id)=["']?[^"'<>]{0,200}\b(?:gmail_quote|yahoo_quoted|divRplyFwdMsg|OLK_SRC_BODY_SECTION)\b""",
     re.IGNORECASE,
 )
 _TAG_OR_SPACE = re.compile(r"<[^<>]*>|&nbsp;|\s")

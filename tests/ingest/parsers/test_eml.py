@@ -140,6 +140,11 @@ def test_what_is_no_message() -> None:
             parse(data, name)
 
 
+def test_a_tag_with_very_many_classes_takes_no_longer() -> None:
+    page = b"<p>Seen.</p><b " + b"class=a " * 20_000 + b">so</b>"
+    assert texts(parse(b"From: a@b.c\nContent-Type: text/html\n\n" + page, "a.eml"))[-2:] == ["Seen.", "so"]
+
+
 def test_parts_in_parts_end() -> None:
     deep = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(2_000))
     with pytest.raises(BrokenDocument):

@@ -208,4 +208,10 @@ def test_hostile_texts_give_a_document_or_a_reason(name: str, text: str) -> None
 
 
 def test_a_part_of_a_latex_document() -> None:
+    assert texts(parse("Code \ufdef7\ufdef \\verb|a_b|.".encode(), "a.tex")) == ["Code 7 a_b."]
     assert texts(parse(rb"\chapter{One} Words \emph{here}.", "a.tex")) == ["One", "Words here."]
+
+
+def test_headings_of_asciidoc_may_be_closed_by_their_signs() -> None:
+    parsed = parse(b"== Leave ==\n\nC\n\n== C ===\n\n=== a" + b" " * 50_000 + b"b\n", "a.adoc")
+    assert texts(parsed) == ["Leave", "C", "C ===", "a b"]
