@@ -152,7 +152,6 @@ class _Book:
 
     def _around(self, sheet: Sheet, part: str) -> None:
         """Comments on a sheet's cells, and the words of shapes and charts that lie over them."""
-        shown = []
         for kind, other in relations(self.archive, part).values():
             if kind not in ("comments", "threadedComment", "drawing"):
                 continue
@@ -160,16 +159,13 @@ class _Book:
                 root = read_xml(self.archive.read(other))
                 for comment in root.iter("{*}comment", "{*}threadedComment"):
                     sheet.hidden.append(("comment", " ".join(t.text or "" for t in comment.iter("{*}t", "{*}text"))))
-                shown += [words_in(body) for body in root.iter("{*}txBody")]
-                shown += [
+                sheet.over += [words_in(body) for body in root.iter("{*}txBody")]
+                sheet.over += [
                     words_in(title)
                     for related, chart in relations(self.archive, other).values()
                     if related == "chart"
                     for title in read_xml(self.archive.read(chart)).iter("{*}title")
                 ]
-        last = max(sheet.cells, default=0)
-        for row, text in enumerate((text for text in shown if text), last // 2 + 1):
-            sheet.put(2 * row + 1, 1, text)
 
 
 def _shared(data: bytes) -> list[str]:

@@ -225,7 +225,9 @@ def test_titles_of_charts_stand_below_the_cells() -> None:
         chart.add_data(Reference(sheet, min_col=2, min_row=1, max_row=3), titles_from_data=True)
         sheet.add_chart(chart, "E5")
 
-    assert texts(check(parse(make_xlsx(fill), "a.xlsx")))[1:] == [
+    parsed = check(parse(make_xlsx(fill), "a.xlsx"))
+    assert texts(parsed)[1:] == [
         "| Year | Ducks |\n| --- | --- |\n| 2023 | 120 |\n| 2024 | 130 |",
         "Ducks by year",
     ]
+    assert place_of(parsed, "Ducks by year") == "Sheet 'Sheet'"
