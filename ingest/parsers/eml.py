@@ -13,7 +13,7 @@ from email.parser import BytesParser
 from ingest.errors import BrokenDocument, DocumentError, EmptyDocument, Encrypted
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.encoding import decode
-from ingest.parsers.letter import HEADERS, Attachment, Letter, attached
+from ingest.parsers.letter import HEADERS, Attachment, Body, Letter, attached
 from ingest.parsers.names import title_of
 from ingest.types import Parsed, Unpacked
 
@@ -83,8 +83,8 @@ def read_letter(data: bytes) -> Letter:
         raise Encrypted("is an encrypted or wrapped message, which can't be read")
     reader = _Reader(letter)
     reader.read(message, 0)
-    if not (letter.plain.strip() or letter.html.strip()):
-        letter.plain = reader.other
+    if all(body.empty for body in letter.bodies):
+        letter.bodies = [Body(reader.other)]
     return letter
 
 
@@ -108,8 +108,8 @@ class _Reader:
         self._parts = 0
         self.other = ""  # text of other kinds, an invitation to a meeting say: the body where there is no other
 
-    def read(self, part: Message, depth: int) -> None:
-        """One part, with those in it."""
+    def read(self, part: Message, depth: int, body: Body | None = None) -> None:
+        """One part, with those in it; `body` is the one that it is another form of."""
         self._parts += 1
         if depth > _DEEPEST or self._parts > _MOST_PARTS:
             raise BrokenDocument("is a message of too many parts")
@@ -117,25 +117,29 @@ class _Reader:
         if kind == "message/rfc822" and isinstance(payload, list) and isinstance(payload[0], Message):
             self._forwarded(payload[0])
         elif isinstance(payload, list):
+            if kind == "multipart/alternative" and body is None:
+                self._letter.bodies.append(body := Body())
             for one in payload:
                 if isinstance(one, Message):
-                    self.read(one, depth + 1)
+                    self.read(one, depth + 1, body)
         elif kind.startswith("text/") and not self._is_file(part):
-            self._body(part, kind)
+            self._body(part, kind, body)
         elif not self._is_decoration(part, kind):
             data = _bytes(part)
             self._letter.attachments.append(Attachment(_file_name(part, kind), data, "" if data else "is empty"))
 
-    def _body(self, part: Message, kind: str) -> None:
+    def _body(self, part: Message, kind: str, body: Body | None) -> None:
         text = _text(part)
-        if kind == "text/html":
-            self._letter.html += text
-        elif kind != "text/plain":
+        if body is None and kind in ("text/html", "text/plain"):
+            self._letter.bodies.append(body := Body())
+        if body and kind == "text/html":
+            body.html += text
+        elif not body or kind != "text/plain":
             self.other += f"\n\n{text}"
         else:
             if part.get_param("format") == "flowed":
                 text = re.sub(r"(?m)^((?!-- ).*[^ \n] )\n(?![>\s])", r"\1", text)
-            self._letter.plain += ("\n\n" if self._letter.plain else "") + text
+            body.plain += ("\n\n" if body.plain else "") + text
 
     def _forwarded(self, message: Message) -> None:
         name = re.sub(r"[\\/]", "-", _header(message, "Subject")) or "message"

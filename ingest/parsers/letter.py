@@ -34,13 +34,24 @@ class Attachment:
 
 
 @dataclass(slots=True)
+class Body:
+    """A part of what a message says: `plain`, or `html` where there is no such text."""
+
+    plain: str = ""
+    html: str = ""
+
+    @property
+    def empty(self) -> bool:
+        return not (self.plain.strip() or self.html.strip())
+
+
+@dataclass(slots=True)
 class Letter:
-    """One message. The body is `plain`, or `html` where there is no such text."""
+    """One message."""
 
     subject: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    plain: str = ""
-    html: str = ""
+    bodies: list[Body] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
 
     def write(self, builder: TextBuilder) -> None:
@@ -50,20 +61,23 @@ class Letter:
         if self.attachments:
             lines.append(f"Attachments: {', '.join(one.name for one in self.attachments)}")
         builder.text("\n".join(lines))
-        if self.plain.strip():
-            for paragraph in _BLANK_LINES.split(builder.cleaned(self.plain)):
-                for part in _apart(paragraph):
-                    builder.text(part)
-        elif self.html.strip():
-            self._write_html(builder)
+        for body in self.bodies:
+            if body.plain.strip():
+                for paragraph in _BLANK_LINES.split(builder.cleaned(body.plain)):
+                    for part in _apart(paragraph):
+                        builder.text(part)
+            elif body.html.strip():
+                _write_html(builder, body.html)
 
-    def _write_html(self, builder: TextBuilder) -> None:
-        quoted = _QUOTED_HTML.search(self.html)
-        at = quoted.start() if quoted and _TAG_OR_SPACE.sub("", self.html[: quoted.start()]) else len(self.html)
-        add_page(builder, self.html[:at].encode("utf-8", "replace"))
-        if at < len(self.html):
-            builder.heading(6, "Quoted message")
-            add_page(builder, self.html[at:].encode("utf-8", "replace"))
+
+def _write_html(builder: TextBuilder, html: str) -> None:
+    quoted = _QUOTED_HTML.search(html)
+    at = quoted.start() if quoted and _TAG_OR_SPACE.sub("", html[: quoted.start()]) else len(html)
+    # The mark at the beginning comes before the encoding that the page says it was in.
+    add_page(builder, html[:at].encode("utf-8-sig", "replace"))
+    if at < len(html):
+        builder.heading(6, "Quoted message")
+        add_page(builder, html[at:].encode("utf-8-sig", "replace"))
 
 
 def _apart(paragraph: str) -> list[str]:

@@ -140,6 +140,21 @@ def test_what_is_no_message() -> None:
             parse(data, name)
 
 
+def test_parts_that_are_no_forms_of_one_another_are_all_read() -> None:
+    def part(kind: str, body: str) -> str:
+        return f"--b\nContent-Type: {kind}; charset=utf-8\n\n{body}\n"
+
+    head = "From: a@b.c\nContent-Type: multipart/{}; boundary=b\n\n"
+    page = part("text/html", "<html><head><meta charset=iso-2022-jp></head><body><p>Süßer Brei</p></body></html>")
+    footer = part("text/plain", "To unsubscribe, ask.")
+    mixed = parse((head.format("mixed") + page + footer + "--b--\n").encode(), "a.eml")
+    assert texts(mixed)[-2:] == ["Süßer Brei", "To unsubscribe, ask."]
+    assert texts(parse((head.format("alternative") + page + footer + "--b--\n").encode(), "a.eml"))[1:] == [
+        "From: a@b.c",
+        "To unsubscribe, ask.",
+    ]
+
+
 def test_a_tag_with_very_many_classes_takes_no_longer() -> None:
     page = b"<p>Seen.</p><b " + b"class=a " * 20_000 + b">so</b>"
     assert texts(parse(b"From: a@b.c\nContent-Type: text/html\n\n" + page, "a.eml"))[-2:] == ["Seen.", "so"]
