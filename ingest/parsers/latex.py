@@ -41,6 +41,7 @@ _ACCENTS = {
     "v": "\u030c", "u": "\u0306", "H": "\u030b", "k": "\u0328", "r": "\u030a", "d": "\u0323", "b": "\u0331",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\([A-Za-z]+\*?|.)", re.DOTALL)
+_OPTIONS = re.compile(r"\A\s*(?:\[[^\]]*\])?")  # of an environment
 _WORDS = re.compile(r"[^\\${}]+")
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%([^\n]*)(\n[ \t]*)?")
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([^{}]{1,40})\}")
@@ -119,7 +120,7 @@ class _Writer:
         else:
             if name == "abstract":
                 self._builder.heading(2, "Abstract")
-            self.read(re.sub(r"\A\s*(?:\[[^\]]*\])?", "", body), depth)
+            self.read(_OPTIONS.sub("", body), depth)
 
     def _list(self, name: str, body: str, depth: int) -> None:
         """Items, those of lists in them too."""
@@ -130,6 +131,7 @@ class _Writer:
                 level += 1 if match[1] == "begin" else -1
             elif level == 0:
                 starts.append(match)
+        self.read(_OPTIONS.sub("", body[: starts[0].start()] if starts else body), depth)
         for number, (match, following) in enumerate(zip(starts, [*starts[1:], None], strict=True), 1):
             item = body[match.end() : following.start() if following else len(body)].strip()
             label, rest = "", item
