@@ -10,10 +10,10 @@ from ingest.parsers import too_large
 from ingest.parsers.archive import clean_name, too_big, too_many
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.html import add_page
+from ingest.parsers.text import BLANK_LINES
 from ingest.types import Member, Unpacked
 
 HEADERS = ("From", "To", "Cc", "Date")
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 _QUOTED = re.compile(r"^[ \t]*>", re.MULTILINE)
 # Where programs begin to quote the message that is answered.
 _QUOTED_HTML = re.compile(
@@ -63,7 +63,7 @@ class Letter:
         builder.text("\n".join(lines))
         for body in self.bodies:
             if body.plain.strip():
-                for paragraph in _BLANK_LINES.split(builder.cleaned(body.plain)):
+                for paragraph in BLANK_LINES.split(builder.cleaned(body.plain)):
                     for part in _apart(paragraph):
                         builder.text(part)
             elif body.html.strip():

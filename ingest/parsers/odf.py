@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.errors import Encrypted
 from ingest.parsers.builder import TextBuilder, marked
-from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.css import RGB, WHITE, from_digits, near
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
 from ingest.parsers.sheet import Sheet, add_sheet
@@ -322,9 +322,4 @@ def _number(text: str, default: float) -> float:
 
 
 def _colour(value: str | None) -> RGB | None:
-    if not value or len(value) != 7 or value[0] != "#":
-        return None
-    try:
-        return int(value[1:3], 16), int(value[3:5], 16), int(value[5:], 16)
-    except ValueError:
-        return None
+    return from_digits(value[1:]) if value and value[0] == "#" else None

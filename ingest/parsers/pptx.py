@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from ingest.parsers.builder import TextBuilder, marked
-from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.css import RGB, WHITE, from_digits, near
 from ingest.parsers.formulas import add_chart
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
@@ -204,7 +204,4 @@ def _fill(element: Any) -> RGB | None:
 
 def _solid(element: Any) -> RGB | None:
     colour = next(element.iter("{*}srgbClr"), None) if element is not None else None
-    value = (colour.get("val") or "") if colour is not None and len(colour) == 0 else ""
-    if len(value) != 6 or not all(digit in "0123456789abcdefABCDEF" for digit in value):
-        return None
-    return int(value[:2], 16), int(value[2:4], 16), int(value[4:], 16)
+    return from_digits(colour.get("val") or "") if colour is not None and len(colour) == 0 else None

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from ingest.parsers.builder import TextBuilder, marked
-from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.css import RGB, WHITE, from_digits, near
 from ingest.parsers.names import title_of
 from ingest.parsers.numbers import BUILT_IN, general, shown, shown_text
 from ingest.parsers.sheet import Sheet, add_sheet
@@ -228,10 +228,7 @@ def _colour(element: Any) -> RGB | None:
         return None
     if element.get("theme") == "0" and not element.get("tint"):
         return WHITE
-    value = (attribute(element, "rgb") or "")[-6:]
-    if not re.fullmatch(r"[0-9A-Fa-f]{6}", value):
-        return None
-    return int(value[:2], 16), int(value[2:4], 16), int(value[4:], 16)
+    return from_digits((attribute(element, "rgb") or "")[-6:])
 
 
 @cache
