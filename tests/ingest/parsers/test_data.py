@@ -130,3 +130,8 @@ def test_what_cells_put_out_as_pages_alone_or_at_length() -> None:
     assert texts(parsed)[:2] == ["run()", "Only here"]
     assert "a | b" in parsed.text and len(texts(parsed)[-1]) <= 20_000
     assert parsed.notes == ("of what cell 1 put out, only the first 20,000 characters are read",)
+
+
+def test_what_is_said_twice_under_one_key_is_not_lost() -> None:
+    assert texts(parse(b'{"days": 25, "days": 26, "null": null}', "a.json")) == ["days: 25, 26"]
+    assert texts(parse(b"days: 25\ndays: 26\nat: x\n", "a.yaml")) == ["days: 25, 26\nat: x"]
