@@ -154,10 +154,12 @@ class _Slide:
 
 
 def _shapes(parent: Any, depth: int = 0) -> Iterator[Any]:
-    """The shapes of a slide, those in groups too."""
+    """The shapes of a slide, those in groups too; a group that is hidden as a whole."""
     for shape in parent:
         name = local(shape)
-        if name == "grpSp" and depth < _DEEPEST_GROUP:
+        if name == "grpSp" and not _is_seen(shape):
+            yield shape
+        elif name == "grpSp" and depth < _DEEPEST_GROUP:
             yield from _shapes(shape, depth + 1)
         elif name == "AlternateContent":
             choice = shape.find("{*}Choice")
@@ -176,7 +178,8 @@ def _placeholder(shape: Any) -> str:
 def _top(shape: Any) -> int:
     """How far below the slide's upper edge a shape begins; -1 where its layout decides that."""
     offset = shape.find("{*}spPr/{*}xfrm/{*}off")
-    offset = shape.find("{*}xfrm/{*}off") if offset is None else offset
+    for path in ("{*}xfrm/{*}off", "{*}grpSpPr/{*}xfrm/{*}off"):
+        offset = shape.find(path) if offset is None else offset
     return max(0, int(offset.get("y") or 0)) if offset is not None else -1
 
 

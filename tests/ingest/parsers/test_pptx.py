@@ -118,3 +118,17 @@ def test_a_broken_presentation() -> None:
     data = make_pptx(lambda presentation: add_slide(presentation, "x"))
     with pytest.raises(BrokenDocument, match="broken PowerPoint presentation"):
         parse(data[: len(data) // 2], "a.pptx")
+
+
+def test_a_hidden_group_is_no_text() -> None:
+    def fill(presentation: Any) -> None:
+        slide = add_slide(presentation, "Pay", "Seen")
+        for words, is_hidden in (("Grouped", False), ("Unseen", True)):
+            group = slide.shapes.add_group_shape()
+            group.shapes.add_textbox(0, 0, 100, 100).text_frame.text = words
+            if is_hidden:
+                group._element.nvGrpSpPr.cNvPr.set("hidden", "1")
+
+    parsed = check(parse(make_pptx(fill), "a.pptx"))
+    assert texts(parsed) == ["Pay", "Seen", "Grouped"]
+    assert hidden(parsed) == [("not displayed", "Unseen")]
