@@ -81,3 +81,10 @@ def test_what_is_no_message() -> None:
         parse(example()[:700], "a.msg")
     with pytest.raises(BrokenDocument, match="is not an Outlook message: it has none"):
         parse(compound_file({"other": b"words"}), "a.msg")
+
+
+def test_an_encrypted_file_in_a_message_does_not_lock_the_message() -> None:
+    tree = {"__attach_version1.0_#00000000": attachment("a.docx", "EncryptedPackage".encode("utf-16-le"))}
+    data = compound_file(message({"0037": "Plan", "1000": "Monday."}, tree))
+    assert texts(parse(data, "a.msg"))[-1] == "Monday."
+    assert texts(parse(data, "a"))[-1] == "Monday."
