@@ -109,11 +109,12 @@ class _Slide:
             name = local(element)
             ids = [value for key, value in element.attrib.items() if key.endswith(("}dm", "}id"))]
             kind, part = self._related.get(ids[0], ("", "")) if ids else ("", "")
-            if name == "relIds" and kind == "diagramData":
-                for point in read_xml(self._archive.read(part)).iter("{*}pt"):
-                    self.builder.text("\n".join(self._paragraphs(point)))
-            elif name == "chart" and kind == "chart":
-                add_chart(self.builder, read_xml(self._archive.read(part)))
+            with suppress(SyntaxError):  # a chart that can't be read is no reason to refuse the slides
+                if name == "relIds" and kind == "diagramData":
+                    for point in read_xml(self._archive.read(part)).iter("{*}pt"):
+                        self.builder.text("\n".join(self._paragraphs(point)))
+                elif name == "chart" and kind == "chart":
+                    add_chart(self.builder, read_xml(self._archive.read(part)))
 
     def _table(self, table: Any) -> None:
         rows: list[list[Cell]] = []

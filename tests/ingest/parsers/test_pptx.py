@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from ingest.errors import BrokenDocument
 from ingest.parsers import parse
 from ingest.parsers.pptx import MEDIA_TYPE
-from tests.ingest.parsers.support import check, hidden, place_of, texts, view
+from tests.ingest.parsers.support import check, hidden, place_of, texts, view, zip_of
 
 
 def make_pptx(fill: Callable[[Any], None]) -> bytes:
@@ -107,11 +108,17 @@ def test_groups_merged_cells_and_charts() -> None:
         data.add_series("Ducks", (120, 130))
         slide.shapes.add_chart(XL_CHART_TYPE.LINE, Inches(1), Inches(4), Inches(3), Inches(2), data)
 
-    assert texts(check(parse(make_pptx(fill), "a.pptx"))) == [
+    data = make_pptx(fill)
+    expected = [
         "inside",
         "| Region | Rate |\n| --- | --- |\n| North | 4 |\n| North | 5 |",
         "|  | Ducks |\n| --- | --- |\n| 2023 | 120 |\n| 2024 | 130 |",
     ]
+    assert texts(check(parse(data, "a.pptx"))) == expected
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    (chart,) = (name for name in parts if name.startswith("ppt/charts/chart"))
+    assert texts(check(parse(zip_of({**parts, chart: "<broken"}), "a.pptx"))) == expected[:2]
 
 
 def test_a_broken_presentation() -> None:
