@@ -138,7 +138,10 @@ class _Book:
                 formula = parts["f"].text if "f" in parts else ""
                 return (f"={formula}" if formula else ""), ""
             if kind == "n":
-                number = float(held)
+                try:
+                    number = float(held)
+                except ValueError:  # one odd cell is no reason to refuse the others
+                    return held, style.way
                 text = shown(number, style.code, since_1904=self.since_1904) if abs(number) < 1e300 else held
                 return (text, style.way) if text else (general(number), "not displayed")
             if kind == "b":

@@ -172,6 +172,12 @@ def test_formulas_show_what_was_computed_or_else_themselves() -> None:
     assert texts(check(parse_xlsx(data, "a.xlsx")))[1] == "2 | a | =SUM(A1:A2) | TRUE | #DIV/0! | in line"
 
 
+def test_a_cell_whose_number_is_none_shows_what_it_holds() -> None:
+    assert texts(parse_xlsx(in_sheet('<row r="1"><c r="A1"><v>1,5</v></c><c r="B1"><v>2</v></c></row>'), "a.xlsx"))[1:] == [
+        "1,5 | 2"
+    ]
+
+
 def test_rows_and_cells_without_names_are_counted() -> None:
     parsed = check(parse_xlsx(in_sheet("<row><c><v>1</v></c></row><row><c/><c><v>2</v></c></row>"), "a.xlsx"))
     assert place_of(parsed, "2") == "Sheet 'A', A2:B2"
