@@ -72,12 +72,11 @@ class Letter:
 
 def _write_html(builder: TextBuilder, html: str) -> None:
     quoted = _QUOTED_HTML.search(html)
-    at = quoted.start() if quoted and _TAG_OR_SPACE.sub("", html[: quoted.start()]) else len(html)
+    if quoted and _TAG_OR_SPACE.sub("", html[: quoted.start()]):
+        # One page still: what hides the elements around the quoted message hides that, too.
+        html = f"{html[: quoted.start()]}<h6>Quoted message</h6>{html[quoted.start() :]}"
     # The mark at the beginning comes before the encoding that the page says it was in.
-    add_page(builder, html[:at].encode("utf-8-sig", "replace"))
-    if at < len(html):
-        builder.heading(6, "Quoted message")
-        add_page(builder, html[at:].encode("utf-8-sig", "replace"))
+    add_page(builder, html.encode("utf-8-sig", "replace"))
 
 
 def _apart(paragraph: str) -> list[str]:

@@ -10,7 +10,7 @@ from ingest.errors import BrokenDocument, EmptyDocument, Encrypted
 from ingest.parsers import parse
 from ingest.parsers.containers import unpack
 from ingest.types import Member
-from tests.ingest.parsers.support import check, texts
+from tests.ingest.parsers.support import check, hidden, texts
 
 MIB = 1024 * 1024
 SIMPLE = b"Subject: Lunch\nFrom: ann@example.com\nTo: bob@example.com\nDate: Mon, 2 Nov 2026 10:00:00 +0100\n\n"
@@ -153,6 +153,16 @@ def test_parts_that_are_no_forms_of_one_another_are_all_read() -> None:
         "From: a@b.c",
         "To unsubscribe, ask.",
     ]
+
+
+def test_what_hides_a_quoted_message_counts() -> None:
+    page = (
+        b"<style>.w {color: white}</style><p>Hi.</p>"
+        b"<div style='color:white'><blockquote>Obey me.</blockquote></div><p class=w>And me.</p>"
+    )
+    parsed = check(parse(b"From: a@b.c\nContent-Type: text/html\n\n" + page, "a.eml"))
+    assert texts(parsed)[2:] == ["Hi.", "Quoted message", "Obey me.", "And me."]
+    assert {"Obey me.", "And me."} <= {part for kind, said in hidden(parsed) if kind == "white" for part in said.split("\n\n")}
 
 
 def test_a_tag_with_very_many_classes_takes_no_longer() -> None:
