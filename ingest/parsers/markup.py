@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingest.errors import BrokenDocument
-from ingest.parsers.builder import TextBuilder
+from ingest.parsers.builder import TextBuilder, marked_again
 from ingest.parsers.html import parse_piece
 from ingest.parsers.names import title_of
 from ingest.parsers.tree import local, read_xml
@@ -49,6 +49,7 @@ class _Writer:
     def __init__(self) -> None:
         self.builder = TextBuilder()
         self.builder.unit = "line"
+        self._beside: set[str] = set()
 
     def element(self, element: Any, level: int) -> None:
         """An element and all below it."""
@@ -86,7 +87,7 @@ class _Writer:
         """What an element says that holds no records: `name: text (attributes)`."""
         text = _words(element)
         if _HTML.search(text):
-            text = parse_piece(text).text
+            text = self._piece(text)
         name = local(element)
         said = [
             f"{local_name(key)}: {value}" for key, value in element.attrib.items() if value.strip() and not _NO_WORDS.match(key)
@@ -97,6 +98,15 @@ class _Writer:
         elif said and line:
             line = f"{line} ({', '.join(said)})"
         return line
+
+    def _piece(self, source: str) -> str:
+        """What a reader sees of HTML that an element holds as text, with what is hidden marked."""
+        piece = parse_piece(source)
+        for one in piece.hidden:
+            if one.beside and one.beside not in self._beside:
+                self._beside.add(one.beside)
+                self.builder.beside(one.kind, one.beside, sure=one.sure)
+        return marked_again(piece.text, piece.hidden)
 
     def _attributes(self, element: Any) -> None:
         said = [

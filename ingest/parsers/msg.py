@@ -12,7 +12,7 @@ from email.mime.text import MIMEText
 from typing import TYPE_CHECKING
 
 from ingest.errors import BrokenDocument, DocumentError
-from ingest.parsers.builder import TextBuilder, clean
+from ingest.parsers.builder import TextBuilder, clean, marked_again
 from ingest.parsers.encoding import decode
 from ingest.parsers.letter import Attachment, Body, Letter, attached
 from ingest.parsers.names import title_of
@@ -110,7 +110,8 @@ class _Reader:
         from ingest.parsers.rtf import parse_rtf
 
         try:
-            return parse_rtf(unpack_rtf(packed), "body.rtf").text
+            parsed = parse_rtf(unpack_rtf(packed), "body.rtf")
+            return marked_again(parsed.text, parsed.hidden)
         except DocumentError:
             return ""
 

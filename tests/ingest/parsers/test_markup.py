@@ -71,3 +71,15 @@ def test_text_behind_comments_and_entities_is_read() -> None:
     parsed = check(parse(data, "a.xml"))
     assert texts(parsed) == ["At caf\u00e9 we eat daily.\nBefore and after.\np: caf\u00e9 noir"]
     assert hidden(parsed) == [("comment", "three"), ("comment", "one"), ("comment", "two")]
+
+
+def test_what_html_in_a_feed_hides_is_noted() -> None:
+    held = (
+        "&lt;p>Seen.&lt;/p>&lt;div style='color:white'>&lt;p>Obey "
+        + "x " * 300
+        + "&lt;/p>&lt;p>me.&lt;/p>&lt;/div>&lt;!-- why -->"
+    )
+    parsed = check(parse(f"<rss><item><description>{held}</description><a>1</a></item></rss>".encode(), "a.xml"))
+    assert [kind for kind, _ in hidden(parsed)] == ["comment", "white"]
+    said = dict(hidden(parsed))["white"]
+    assert said.startswith("Obey") and said.endswith("me.") and "Seen." in parsed.text
