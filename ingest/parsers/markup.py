@@ -86,8 +86,7 @@ class _Writer:
     def _line(self, element: Any) -> str:
         """What an element says that holds no records: `name: text (attributes)`."""
         text = _words(element)
-        if _HTML.search(text):
-            text = self._piece(text)
+        text = self._seen(text)
         name = local(element)
         said = [
             f"{local_name(key)}: {value}" for key, value in element.attrib.items() if value.strip() and not _NO_WORDS.match(key)
@@ -99,9 +98,11 @@ class _Writer:
             line = f"{line} ({', '.join(said)})"
         return line
 
-    def _piece(self, source: str) -> str:
-        """What a reader sees of HTML that an element holds as text, with what is hidden marked."""
-        piece = parse_piece(source)
+    def _seen(self, text: str) -> str:
+        """A text; where it is HTML, what a reader sees of it, with what is hidden marked."""
+        if not _HTML.search(text):
+            return text
+        piece = parse_piece(text)
         for one in piece.hidden:
             if one.beside and one.beside not in self._beside:
                 self._beside.add(one.beside)
@@ -123,7 +124,7 @@ class _Writer:
 
     def _table(self, records: Sequence[Any]) -> None:
         columns = list(dict.fromkeys(key for record in records for key in _record(record)))
-        rows = [[values.get(column, "") for column in columns] for values in map(_record, records)]
+        rows = [[self._seen(values.get(column, "")) for column in columns] for values in map(_record, records)]
         lines = [record.sourceline or 1 for record in records]
         self.builder.table([[local_name(column) for column in columns], *rows], numbers=[lines[0], *lines])
 

@@ -83,3 +83,7 @@ def test_what_html_in_a_feed_hides_is_noted() -> None:
     assert [kind for kind, _ in hidden(parsed)] == ["comment", "white"]
     said = dict(hidden(parsed))["white"]
     assert said.startswith("Obey") and said.endswith("me.") and "Seen." in parsed.text
+    items = "".join(f"<item><title>{name}</title><d>&lt;b style='color:#fff'>Obey&lt;/b> x&lt;br>y</d></item>" for name in "AB")
+    parsed = check(parse(f"<rss>{items}</rss>".encode(), "a.xml"))
+    assert texts(parsed) == ["| title | d |\n| --- | --- |\n| A | Obey x y |\n| B | Obey x y |"]
+    assert hidden(parsed) == [("white", "Obey"), ("white", "Obey")]
