@@ -66,7 +66,7 @@ class IngestSettings(BaseSettings):
     archive_depth: int = Field(default=3, ge=1, le=20, description="How deep archives may stand in archives.")
     passwords: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
-        description='Passwords that encrypted files are tried with, in turn: one, or a list in JSON (`["one", "two"]`). They '
+        description='Passwords that encrypted PDFs are tried with, in turn: one, or a list in JSON (`["one", "two"]`). They '
         "are shown nowhere.",
     )
     documents_personal: Literal["keep", "mask", "quarantine"] = Field(

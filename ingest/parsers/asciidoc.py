@@ -11,7 +11,7 @@ from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
 from ingest.types import Parsed
 
-_SECTION = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*?)(?:[ \t]+\1)?[ \t]*$")
+_SECTION = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)$")
 _ATTRIBUTE = re.compile(r":(!?[\w-]+!?):(?:[ \t]+(.*))?$")
 _DELIMITER = re.compile(r"(-{4,}|\.{4,}|={4,}|\*{4,}|_{4,}|\+{4,}|/{4,}|--|`{3,}.*|[|,:!]={3,})[ \t]*$")
 _ITEM = re.compile(r"[ \t]*(?:(\*{1,6}|-|\.{1,6}|\d+\.|<\d+>|<\.>)[ \t]+)(?:\[[ x*]\][ \t]+)?(\S.*)$")
@@ -20,11 +20,11 @@ _BLOCK_MACRO = re.compile(r"(\w+)::(\S*?)\[(.*)\]$")
 _CELL = re.compile(r"(?:(?<=\s)|^)(?:(\d+)?(?:\.(\d+))?\+)?[<^>.]*([aehlmdsv])?\|")
 _INLINE = (
     (re.compile(r"\bfootnote:\w*\[([^\]]*)\]"), r" (\1)"),
-    (re.compile(r"\b(?:image|icon):[^\s\[]*\[[^\]]*\]"), ""),
+    (re.compile(r"\b(?:image|icon):[^\s\[]{0,2000}\[[^\]]*\]"), ""),
     (re.compile(r"\b(?:kbd|btn|stem|latexmath|asciimath):\[([^\]]*)\]"), r"\1"),
-    (re.compile(r"\b(?:link|xref|mailto):[^\s\[]*\[([^\],]+)[^\]]*\]"), r"\1"),
-    (re.compile(r"\b(?:https?|ftp)://[^\s\[\]]*\[([^\],]+)[^\]]*\]"), r"\1"),
-    (re.compile(r"\b(?:https?|ftp)://[^\s\[\]]*\[\]"), lambda match: match[0][:-2]),
+    (re.compile(r"\b(?:link|xref|mailto):[^\s\[]{0,2000}\[([^\],]+)[^\]]*\]"), r"\1"),
+    (re.compile(r"\b(?:https?|ftp)://[^\s\[\]]{0,2000}\[([^\],]+)[^\]]*\]"), r"\1"),
+    (re.compile(r"\b(?:https?|ftp)://[^\s\[\]]{0,2000}\[\]"), lambda match: match[0][:-2]),
     (re.compile(r"<<[^<>,]*,\s*([^<>]*)>>"), r"\1"),
     (re.compile(r"<<([^<>,]*)>>"), r"\1"),
     (re.compile(r"\[\[[^\]]*\]\]|\(\(\([^)]*\)\)\)|\bindexterm:\[[^\]]*\]|\banchor:\w+\[[^\]]*\]"), ""),
@@ -90,7 +90,10 @@ class _Reader:
 
     def _heading(self, section: re.Match[str]) -> None:
         level = len(section[1]) - 1
-        self._builder.heading(level, self._plain(section[2]))
+        words = section[2].rstrip()
+        closing = words.removesuffix(section[1])  # the same signs may stand behind the words, too
+        words = closing.rstrip() if closing[-1:] in (" ", "\t") else words
+        self._builder.heading(level, self._plain(words))
         self._options = ""
         if level == 0:  # the author and the revision stand below the title
             while self._at < len(self._lines) and re.match(

@@ -85,7 +85,8 @@ def marked_again(text: str, hidden: Iterable[Hidden]) -> str:
     parts, reached = [], 0
     for one in hidden:
         if one.start < one.end:
-            parts += [text[reached : one.start], marked(text[one.start : one.end], one.kind, sure=one.sure)]
+            lines = text[one.start : one.end].split("\n")  # each by itself, so that it may be cut into paragraphs
+            parts += [text[reached : one.start], "\n".join(marked(line, one.kind, sure=one.sure) for line in lines)]
             reached = one.end
     return "".join([*parts, text[reached:]])
 

@@ -28,7 +28,7 @@ _LONGEST_LINE = 1000
 _WORDS = (
     r"(?:(?:export|default|public|private|protected|internal|static|abstract|final|async|pub(?:\([\w\s:]*\))?|unsafe|extern|inline"
     r"|virtual|override|sealed|partial|data|open|const|constexpr|readonly|declare|mutating|suspend|local|synchronized|native|enum"
-    r"|create|or|replace|temporary|create or replace)\s+)*"
+    r"|create|or|replace|temporary)\s+)*"
 )
 _DEFINITION = re.compile(
     rf"(\s*){_WORDS}(?:class|interface|struct|enum|union|trait|impl|func|fun|fn|function|def|defp|defmodule|module|namespace|protocol"
@@ -42,7 +42,8 @@ _ARROW = re.compile(
 _CALLABLE = re.compile(
     r"(\s*)(?!(?:if|for|while|switch|return|catch|else|do|new|throw|await|yield|case|delete|elif|when|until|unless|in|not|and)\b)"
     r"(?:[\w<>\[\],:*&~?.@]+\s+)*?[*&]*[\w~$:]+\s*\([^;{}()]*(?:\([^()]*\)[^;{}()]*)*\)\s*"
-    r"(?:const|noexcept|override|final|async|throws\s+[\w.,\s]+|->\s*[\w<>\[\]:&*, ]+|:\s*[\w<>\[\]|, .]+|\s)*\{"
+    # Possessive: a line that ends without a brace would else be tried in more ways than can be counted.
+    r"(?:const|noexcept|override|final|async|throws\s+[\w.,\s]++|->\s*[\w<>\[\]:&*, ]++|:\s*[\w<>\[\]|, .]++|\s)*+\{"
 )
 _SHELL = re.compile(r"(\s*)(?:function\s+)?[\w.-]+\s*\(\)\s*\{?\s*$")
 _ABOVE = re.compile(r"\s*(?:@|#\[|\[[A-Z]\w*(?:\(|\])|(?:static|extern|inline|const|unsigned|int|void|char|bool)[\w\s*]*$)")
@@ -84,10 +85,9 @@ def _python(text: str) -> list[_Definition] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is odd in somebody else's file
-            tree = ast.parse(text)
+            return sorted(_defined(ast.parse(text).body, 0))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return sorted(_defined(tree.body, 0))
 
 
 def _defined(body: list[ast.stmt], depth: int) -> Iterator[_Definition]:

@@ -32,6 +32,7 @@ _NAMED: dict[str, RGB] = {
     "lightgray": (211, 211, 211), "lightgrey": (211, 211, 211), "orange": (255, 165, 0), "purple": (128, 0, 128),
 }  # fmt: skip
 _HEX = re.compile(r"#([0-9a-f]{8}|[0-9a-f]{6}|[0-9a-f]{4}|[0-9a-f]{3})\b")
+_SIX_DIGITS = re.compile(r"[0-9a-fA-F]{6}")
 _FUNCTION = re.compile(r"(rgb|hsl)a?\(([^()]{1,80})\)")
 _NUMBER = re.compile(r"(\d{1,4}(?:\.\d{0,6})?|\.\d{1,6})(%?)")
 _NOTHING_LEFT = re.compile(
@@ -69,6 +70,13 @@ def declarations(style: str) -> Declarations:
 def near(one: RGB, other: RGB) -> bool:
     """Whether a reader can't tell the two colours apart at a glance."""
     return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= _NEAR
+
+
+def from_digits(digits: str) -> RGB | None:
+    """The colour that six hexadecimal digits stand for; None for anything else."""
+    if not _SIX_DIGITS.fullmatch(digits):
+        return None
+    return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)
 
 
 def colour(value: str) -> Colour | None:

@@ -16,6 +16,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_ROWS = 200
 _NUMBER = re.compile(r"[-+(]?\s*[$€£¥]?\s*\d[\d.,' ]*\s*[%)]?(?:e[-+]?\d+)?$", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T]\d{1,2}:\d{2}.*)?$")
+_LONGEST_FIGURE = 100  # characters
 _YEAR = re.compile(r"(?:19|20)\d\d$")
 
 
@@ -59,7 +60,7 @@ def _delimiter(text: str) -> str:
 
 def is_figure(cell: str) -> bool:
     """Whether a cell holds a number or a date, and no name."""
-    return bool(_NUMBER.match(cell) or _DATE.match(cell))
+    return len(cell) <= _LONGEST_FIGURE and bool(_NUMBER.match(cell) or _DATE.match(cell))
 
 
 def has_header(rows: list[list[str]]) -> bool:

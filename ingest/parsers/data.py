@@ -65,7 +65,7 @@ def _title(value: Value) -> str:
 def read_json(text: str) -> Value:
     """A JSON value with its numbers as they are written; BrokenDocument where it is none."""
     try:
-        return _plain(json.loads(text, parse_int=str, parse_float=str, parse_constant=str), 0)
+        return _plain(json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_record), 0)
     except RecursionError as error:
         raise BrokenDocument("is nested too deeply") from error
     except ValueError as error:
@@ -125,21 +125,33 @@ class _Tree:
         (self._open[-1][1] if self._open else self.documents).append(value)
 
 
+def _record(pairs: Sequence[tuple[str, Value]]) -> dict[str, Value]:
+    """Keys with their values; what is said twice under one key is a list."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        several: dict[str, list[Value]] = {}
+        for key, value in pairs:
+            several.setdefault(key, []).append(value)
+        found = {key: values[0] if len(values) == 1 else values for key, values in several.items()}
+    return found
+
+
 def _mapping(held: Sequence[Value]) -> dict[str, Value]:
     """Keys and values in turn as a dict; what is merged in with `<<` stands behind what is said here."""
-    found: dict[str, Value] = {}
+    said: list[tuple[str, Value]] = []
     merged: dict[str, Value] = {}
     for key, value in zip(held[::2], held[1::2], strict=True):
         if key == "<<" and isinstance(value, dict | list):
             for other in value if isinstance(value, list) else [value]:
                 merged |= other if isinstance(other, dict) else {}
         else:
-            found[key if isinstance(key, str) else json.dumps(key, ensure_ascii=False)] = value
+            said.append((key if isinstance(key, str) else json.dumps(key, ensure_ascii=False), value))
+    found = _record(said)
     return {**{key: value for key, value in merged.items() if key not in found}, **found}
 
 
 def _plain(value: Any, depth: int) -> Value:
-    """JSON's words for true, false and null as they are written."""
+    """JSON's words for true and false as they are written, and nothing for null."""
     if isinstance(value, dict):
         return {key: _plain(held, depth + 1) for key, held in value.items()}
     if isinstance(value, list):

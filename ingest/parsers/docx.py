@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.errors import EmptyDocument
 from ingest.parsers.builder import TextBuilder, clean, marked
-from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.css import RGB, WHITE, from_digits, near
 from ingest.parsers.formulas import add_chart, formula
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
@@ -45,7 +45,6 @@ _TINY = 4  # half points
 _COLOUR, _SIZE, _SHADE, _MARKER, _VANISH = (_W + tag for tag in ("color", "sz", "shd", "highlight", "vanish"))
 _VALUE = _W + "val"
 _HIGHLIGHT: RGB = (211, 211, 211)  # stands for all of them: white is seen on each
-_RGB = re.compile(r"[0-9a-fA-F]{6}")
 _NO_TITLE = re.compile(r"(?:word |microsoft word )?(?:document|dokument)\d*|untitled|title|[\W\d_]*", re.IGNORECASE)
 
 
@@ -320,10 +319,7 @@ def _shade(properties: Any) -> RGB | None:
 
 
 def _colour(element: Any, name: str) -> RGB | None:
-    value = element.get(_W + name) or ""
-    if not _RGB.fullmatch(value):
-        return None
-    return int(value[:2], 16), int(value[2:4], 16), int(value[4:], 16)
+    return from_digits(element.get(_W + name) or "")
 
 
 def _text(paragraph: Any, looks: _Looks) -> str:

@@ -10,17 +10,18 @@ from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
 
-from ingest.errors import BrokenDocument, EmptyDocument, Encrypted
+from ingest.errors import BrokenDocument, DocumentError, EmptyDocument, Encrypted
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.encoding import decode
-from ingest.parsers.letter import HEADERS, Attachment, Letter, attached
+from ingest.parsers.letter import HEADERS, Attachment, Body, Letter, attached
 from ingest.parsers.names import title_of
 from ingest.types import Parsed, Unpacked
 
 _DEEPEST = 50  # parts in parts
 _MOST_PARTS = 5_000
 _KNOWN = ("from", "to", "subject", "date", "received", "message-id", "content-type", "mime-version")
-_FROM_LINE = re.compile(rb"(?:\A|\r?\n\r?\n|(?<=\n\n))From [^\r\n]*\r?\n")
+# Not every program escapes a line of a message that begins like this: only before a header it begins a message.
+_FROM_LINE = re.compile(rb"(?:\A|\r?\n\r?\n|(?<=\n\n))From [^\r\n]*\r?\n(?=[!-9;-~]+[ \t]*:|>From )")
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 _BLANK_BEFORE_COLON = re.compile(rb"^([A-Za-z-]{2,60})[ \t]+:", re.MULTILINE)
 _ESCAPED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
@@ -43,10 +44,19 @@ def unpack_eml(data: bytes, name: str, start: int, files: int, size: int, most: 
 
 
 def parse_mbox(data: bytes, name: str) -> Parsed:
-    """A mailbox: its messages one after another."""
+    """A mailbox: its messages one after another. One that can't be read is noted; if none can, that is raised."""
     builder = TextBuilder()
-    for message in _messages(data):
-        read_letter(message).write(builder)
+    refused: list[tuple[int, DocumentError]] = []
+    for number, letter in _letters(data):
+        if isinstance(letter, DocumentError):
+            refused.append((number, letter))
+        else:
+            letter.write(builder)
+    if refused and builder.empty:
+        raise refused[0][1]
+    if refused:
+        (number, reason), count = refused[0], len(refused)
+        builder.note(f"{count} of the messages can't be read: {'the first, ' if count > 1 else ''}number {number}, {reason}")
     return builder.build(title_of(name), "application/mbox", title_of(name))
 
 
@@ -54,8 +64,9 @@ def unpack_mbox(data: bytes, name: str, start: int, files: int, size: int, most:
     """What is attached to the messages of a mailbox, below the number of the message (from 1)."""
     found = [
         Attachment(f"{number}/{one.name}", one.data, one.error)
-        for number, message in enumerate(_messages(data), 1)
-        for one in read_letter(message).attachments
+        for number, letter in _letters(data)
+        if isinstance(letter, Letter)
+        for one in letter.attachments
     ]
     return attached(found, start, files, size, most)
 
@@ -72,8 +83,8 @@ def read_letter(data: bytes) -> Letter:
         raise Encrypted("is an encrypted or wrapped message, which can't be read")
     reader = _Reader(letter)
     reader.read(message, 0)
-    if not (letter.plain.strip() or letter.html.strip()):
-        letter.plain = reader.other
+    if all(body.empty for body in letter.bodies):
+        letter.bodies = [Body(reader.other)]
     return letter
 
 
@@ -97,8 +108,8 @@ class _Reader:
         self._parts = 0
         self.other = ""  # text of other kinds, an invitation to a meeting say: the body where there is no other
 
-    def read(self, part: Message, depth: int) -> None:
-        """One part, with those in it."""
+    def read(self, part: Message, depth: int, body: Body | None = None) -> None:
+        """One part, with those in it; `body` is the one that it is another form of."""
         self._parts += 1
         if depth > _DEEPEST or self._parts > _MOST_PARTS:
             raise BrokenDocument("is a message of too many parts")
@@ -106,25 +117,29 @@ class _Reader:
         if kind == "message/rfc822" and isinstance(payload, list) and isinstance(payload[0], Message):
             self._forwarded(payload[0])
         elif isinstance(payload, list):
+            if kind == "multipart/alternative" and body is None:
+                self._letter.bodies.append(body := Body())
             for one in payload:
                 if isinstance(one, Message):
-                    self.read(one, depth + 1)
+                    self.read(one, depth + 1, body)
         elif kind.startswith("text/") and not self._is_file(part):
-            self._body(part, kind)
+            self._body(part, kind, body)
         elif not self._is_decoration(part, kind):
             data = _bytes(part)
             self._letter.attachments.append(Attachment(_file_name(part, kind), data, "" if data else "is empty"))
 
-    def _body(self, part: Message, kind: str) -> None:
+    def _body(self, part: Message, kind: str, body: Body | None) -> None:
         text = _text(part)
-        if kind == "text/html":
-            self._letter.html += text
-        elif kind != "text/plain":
+        if body is None and kind in ("text/html", "text/plain"):
+            self._letter.bodies.append(body := Body())
+        if body and kind == "text/html":
+            body.html += text
+        elif not body or kind != "text/plain":
             self.other += f"\n\n{text}"
         else:
             if part.get_param("format") == "flowed":
                 text = re.sub(r"(?m)^((?!-- ).*[^ \n] )\n(?![>\s])", r"\1", text)
-            self._letter.plain += ("\n\n" if self._letter.plain else "") + text
+            body.plain += ("\n\n" if body.plain else "") + text
 
     def _forwarded(self, message: Message) -> None:
         name = re.sub(r"[\\/]", "-", _header(message, "Subject")) or "message"
@@ -144,6 +159,15 @@ class _Reader:
         if major in ("image", "audio", "video"):
             return part.get_content_disposition() != "attachment" or bool(part.get("Content-ID"))
         return minor in _SIGNATURES or (major in ("message", "multipart") and not part.get_filename())
+
+
+def _letters(data: bytes) -> Iterator[tuple[int, Letter | DocumentError]]:
+    """The messages of a mailbox, numbered from 1, or why one can't be read."""
+    for number, message in enumerate(_messages(data), 1):
+        try:
+            yield number, read_letter(message)
+        except DocumentError as error:
+            yield number, error
 
 
 def _messages(data: bytes) -> Iterator[bytes]:

@@ -40,6 +40,9 @@ def parse_epub(data: bytes, name: str) -> Parsed:
         found = [chapter for chapter in dict.fromkeys(chapters) if chapter in archive.NameToInfo]
         if not found:
             raise BrokenDocument("is a broken e-book: it names no chapter that it holds")
+        missing = sum(chapter is not None and chapter not in archive.NameToInfo for chapter in set(chapters))
+        if missing:
+            builder.note(f"{missing} of {missing + len(found)} chapters that the book names are not in it")
         for chapter in found:
             add_page(builder, archive.read(str(chapter)))
         title = next((element.text or "" for element in root.iter("{*}title") if local(element.getparent()) != "head"), "")

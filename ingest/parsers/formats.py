@@ -157,7 +157,9 @@ def _zipped(data: bytes, suffix: str) -> Format:
     for one in FORMATS:
         if one.mimetype and one.mimetype == mimetype:
             return one
-        if one.part and any(entry.startswith(one.part) for entry in names):
+        # A folder in an archive may be called like a part of an Office file.
+        is_office = suffix in one.suffixes or "[Content_Types].xml" in names
+        if one.part and is_office and any(entry.startswith(one.part) for entry in names):
             return one
     if claimed:
         raise BrokenDocument(f"is not {claimed.name} although its name ends in {suffix}")
@@ -172,13 +174,16 @@ def _zipped(data: bytes, suffix: str) -> Format:
 
 def _ole(data: bytes, suffix: str) -> Format:
     """Which of the formats in Office's old container it is."""
+    # A message may hold a workbook or an encrypted file, a workbook a message, a document a workbook.
+    if _OUTLOOK in data and suffix != ".xls":
+        return BY_KIND["msg"]
     # What Office encrypts, it wraps in its old container.
     if "EncryptedPackage".encode("utf-16-le") in data:
         raise Encrypted("needs a password")
-    if suffix == ".msg" or _OUTLOOK in data:
+    if suffix == ".msg":
         return BY_KIND["msg"]
     streams = {name for name in _OLE_STREAMS if name.encode("utf-16-le") + b"\0\0" in data}
-    if streams and streams <= {"Workbook", "Book"}:  # a document may hold a workbook
+    if streams and streams <= {"Workbook", "Book"}:
         return BY_KIND["xls"]
     raise UnsupportedFormat(
         "is in Office's old format (before 2007), which can't be read", hint="Save it as .docx, .pptx or .pdf."

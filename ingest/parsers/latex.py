@@ -41,6 +41,8 @@ _ACCENTS = {
     "v": "\u030c", "u": "\u0306", "H": "\u030b", "k": "\u0328", "r": "\u030a", "d": "\u0323", "b": "\u0331",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\([A-Za-z]+\*?|.)", re.DOTALL)
+_OPTIONS = re.compile(r"\A\s*(?:\[[^\]]*\])?")  # of an environment
+_WORDS = re.compile(r"[^\\${}]+")
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%([^\n]*)(\n[ \t]*)?")
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([^{}]{1,40})\}")
 _LETTER = re.compile(r"\s*(?:\{\\?([^{}]{0,2})\}|\\?(\w))")  # what an accent stands over
@@ -73,7 +75,7 @@ class _Kept:
         self._pieces: list[str] = []
         names = "|".join(_VERBATIM)
         whole = re.compile(rf"\\begin\{{({names})\}}(?:\[[^\]]*\])?(?:\{{[^{{}}]*\}})?(.*?)\\end\{{\1\}}", re.DOTALL)
-        text = whole.sub(lambda match: f"\n\n{self._keep(match[2])}\n\n", text)
+        text = whole.sub(lambda match: f"\n\n{self._keep(match[2])}\n\n", text.replace("\ufdef", ""))
         self.text = re.sub(r"\\(?:verb|lstinline)\*?([^A-Za-z\s*{])(.{0,500}?)\1", lambda match: self._keep(match[2]), text)
 
     def _keep(self, piece: str) -> str:
@@ -118,7 +120,7 @@ class _Writer:
         else:
             if name == "abstract":
                 self._builder.heading(2, "Abstract")
-            self.read(re.sub(r"\A\s*(?:\[[^\]]*\])?", "", body), depth)
+            self.read(_OPTIONS.sub("", body), depth)
 
     def _list(self, name: str, body: str, depth: int) -> None:
         """Items, those of lists in them too."""
@@ -129,6 +131,7 @@ class _Writer:
                 level += 1 if match[1] == "begin" else -1
             elif level == 0:
                 starts.append(match)
+        self.read(_OPTIONS.sub("", body[: starts[0].start()] if starts else body), depth)
         for number, (match, following) in enumerate(zip(starts, [*starts[1:], None], strict=True), 1):
             item = body[match.end() : following.start() if following else len(body)].strip()
             label, rest = "", item
@@ -194,7 +197,7 @@ class _Writer:
             elif char in "{}":
                 at += 1
             else:
-                run = re.match(r"[^\\${}]+", text[at:])
+                run = _WORDS.match(text, at)
                 piece = run[0] if run else char
                 at += len(piece)
                 piece = piece.replace("~", " ").replace("---", "—").replace("--", "–").replace("``", "“").replace("''", "”")

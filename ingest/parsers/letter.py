@@ -10,14 +10,14 @@ from ingest.parsers import too_large
 from ingest.parsers.archive import clean_name, too_big, too_many
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.html import add_page
+from ingest.parsers.text import BLANK_LINES
 from ingest.types import Member, Unpacked
 
 HEADERS = ("From", "To", "Cc", "Date")
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 _QUOTED = re.compile(r"^[ \t]*>", re.MULTILINE)
 # Where programs begin to quote the message that is answered.
 _QUOTED_HTML = re.compile(
-    r"""<blockquote\b|<[^<>]*\b(?:class|id)=["']?[^"'<>]*\b(?:gmail_quote|yahoo_quoted|divRplyFwdMsg|OLK_SRC_BODY_SECTION)\b""",
+    r"""<blockquote\b|<[^<>]{0,1000}\b(?:class|id)=["']?[^"'<>]{0,200}\b(?:gmail_quote|yahoo_quoted|divRplyFwdMsg|OLK_SRC_BODY_SECTION)\b""",
     re.IGNORECASE,
 )
 _TAG_OR_SPACE = re.compile(r"<[^<>]*>|&nbsp;|\s")
@@ -34,13 +34,24 @@ class Attachment:
 
 
 @dataclass(slots=True)
+class Body:
+    """A part of what a message says: `plain`, or `html` where there is no such text."""
+
+    plain: str = ""
+    html: str = ""
+
+    @property
+    def empty(self) -> bool:
+        return not (self.plain.strip() or self.html.strip())
+
+
+@dataclass(slots=True)
 class Letter:
-    """One message. The body is `plain`, or `html` where there is no such text."""
+    """One message."""
 
     subject: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    plain: str = ""
-    html: str = ""
+    bodies: list[Body] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
 
     def write(self, builder: TextBuilder) -> None:
@@ -50,20 +61,22 @@ class Letter:
         if self.attachments:
             lines.append(f"Attachments: {', '.join(one.name for one in self.attachments)}")
         builder.text("\n".join(lines))
-        if self.plain.strip():
-            for paragraph in _BLANK_LINES.split(builder.cleaned(self.plain)):
-                for part in _apart(paragraph):
-                    builder.text(part)
-        elif self.html.strip():
-            self._write_html(builder)
+        for body in self.bodies:
+            if body.plain.strip():
+                for paragraph in BLANK_LINES.split(builder.cleaned(body.plain)):
+                    for part in _apart(paragraph):
+                        builder.text(part)
+            elif body.html.strip():
+                _write_html(builder, body.html)
 
-    def _write_html(self, builder: TextBuilder) -> None:
-        quoted = _QUOTED_HTML.search(self.html)
-        at = quoted.start() if quoted and _TAG_OR_SPACE.sub("", self.html[: quoted.start()]) else len(self.html)
-        add_page(builder, self.html[:at].encode("utf-8", "replace"))
-        if at < len(self.html):
-            builder.heading(6, "Quoted message")
-            add_page(builder, self.html[at:].encode("utf-8", "replace"))
+
+def _write_html(builder: TextBuilder, html: str) -> None:
+    quoted = _QUOTED_HTML.search(html)
+    if quoted and _TAG_OR_SPACE.sub("", html[: quoted.start()]):
+        # One page still: what hides the elements around the quoted message hides that, too.
+        html = f"{html[: quoted.start()]}<h6>Quoted message</h6>{html[quoted.start() :]}"
+    # The mark at the beginning comes before the encoding that the page says it was in.
+    add_page(builder, html.encode("utf-8-sig", "replace"))
 
 
 def _apart(paragraph: str) -> list[str]:

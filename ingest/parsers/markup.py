@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html.entities
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from ingest.errors import BrokenDocument
-from ingest.parsers.builder import TextBuilder
+from ingest.parsers.builder import TextBuilder, marked_again
 from ingest.parsers.html import parse_piece
 from ingest.parsers.names import title_of
 from ingest.parsers.tree import local, read_xml
@@ -23,7 +24,7 @@ _NO_WORDS = re.compile(r"(?:.*}(?:schemaLocation|noNamespaceSchemaLocation|lang|
 
 
 def parse_xml(data: bytes, name: str) -> Parsed:
-    """An XML file; entities are not followed, and what is commented out is noted."""
+    """An XML file; entities are not followed, but for those that HTML has, and what is commented out is noted."""
     from lxml import etree
 
     try:
@@ -31,8 +32,13 @@ def parse_xml(data: bytes, name: str) -> Parsed:
     except (etree.XMLSyntaxError, ValueError) as error:
         raise BrokenDocument(f"is not well-formed XML: {' '.join(str(error).split())[:200]}") from error
     writer = _Writer()
-    for comment in (*root.itersiblings(etree.Comment, preceding=True), *root.iter(etree.Comment)):
+    around = (*root.itersiblings(etree.Comment, preceding=True), *root.itersiblings(etree.Comment))
+    for comment in (*around, *root.iter(etree.Comment)):
         writer.builder.beside("comment", comment.text or "")
+    # What stands behind a comment is text of the element around it, and so is a letter that HTML has a name for.
+    for entity in root.iter(etree.Entity):
+        entity.tail = html.entities.html5.get(entity.text[1:], "") + (entity.tail or "")
+    etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, etree.Entity, with_tail=False)
     writer.element(root, 1)
     return writer.builder.build("", "application/xml", title_of(name))
 
@@ -43,6 +49,7 @@ class _Writer:
     def __init__(self) -> None:
         self.builder = TextBuilder()
         self.builder.unit = "line"
+        self._beside: set[str] = set()
 
     def element(self, element: Any, level: int) -> None:
         """An element and all below it."""
@@ -79,8 +86,7 @@ class _Writer:
     def _line(self, element: Any) -> str:
         """What an element says that holds no records: `name: text (attributes)`."""
         text = _words(element)
-        if _HTML.search(text):
-            text = parse_piece(text).text
+        text = self._seen(text)
         name = local(element)
         said = [
             f"{local_name(key)}: {value}" for key, value in element.attrib.items() if value.strip() and not _NO_WORDS.match(key)
@@ -91,6 +97,17 @@ class _Writer:
         elif said and line:
             line = f"{line} ({', '.join(said)})"
         return line
+
+    def _seen(self, text: str) -> str:
+        """A text; where it is HTML, what a reader sees of it, with what is hidden marked."""
+        if not _HTML.search(text):
+            return text
+        piece = parse_piece(text)
+        for one in piece.hidden:
+            if one.beside and one.beside not in self._beside:
+                self._beside.add(one.beside)
+                self.builder.beside(one.kind, one.beside, sure=one.sure)
+        return marked_again(piece.text, piece.hidden)
 
     def _attributes(self, element: Any) -> None:
         said = [
@@ -107,7 +124,7 @@ class _Writer:
 
     def _table(self, records: Sequence[Any]) -> None:
         columns = list(dict.fromkeys(key for record in records for key in _record(record)))
-        rows = [[values.get(column, "") for column in columns] for values in map(_record, records)]
+        rows = [[self._seen(values.get(column, "")) for column in columns] for values in map(_record, records)]
         lines = [record.sourceline or 1 for record in records]
         self.builder.table([[local_name(column) for column in columns], *rows], numbers=[lines[0], *lines])
 

@@ -12,9 +12,9 @@ from email.mime.text import MIMEText
 from typing import TYPE_CHECKING
 
 from ingest.errors import BrokenDocument, DocumentError
-from ingest.parsers.builder import TextBuilder, clean
+from ingest.parsers.builder import TextBuilder, clean, marked_again
 from ingest.parsers.encoding import decode
-from ingest.parsers.letter import Attachment, Letter, attached
+from ingest.parsers.letter import Attachment, Body, Letter, attached
 from ingest.parsers.names import title_of
 from ingest.types import Parsed, Unpacked
 
@@ -87,11 +87,15 @@ class _Reader:
                 "Cc": self._text(place, _DISPLAY_CC),
                 "Date": self._date(place, header),
             },
-            self._text(place, _BODY).replace("\r\n", "\n"),
-            self._text(place, _HTML) or self._decoded(self._stream(place, f"{_HTML}0102")),
+            [
+                Body(
+                    self._text(place, _BODY).replace("\r\n", "\n"),
+                    self._text(place, _HTML) or self._decoded(self._stream(place, f"{_HTML}0102")),
+                )
+            ],
         )
-        if not (letter.plain.strip() or letter.html.strip()):
-            letter.plain = self._rich_text(place)
+        if letter.bodies[0].empty:
+            letter.bodies = [Body(self._rich_text(place))]
         for storage in self._below(place, "__attach_version1.0_#"):
             one = self._attachment((*place, storage), depth)
             if one:
@@ -106,7 +110,8 @@ class _Reader:
         from ingest.parsers.rtf import parse_rtf
 
         try:
-            return parse_rtf(unpack_rtf(packed), "body.rtf").text
+            parsed = parse_rtf(unpack_rtf(packed), "body.rtf")
+            return marked_again(parsed.text, parsed.hidden)
         except DocumentError:
             return ""
 
@@ -205,8 +210,8 @@ def unpack_rtf(packed: bytes) -> bytes:
 
 def _as_eml(letter: Letter) -> bytes:
     """A message written as EML, the same each time."""
-    body = MIMEText(letter.plain or letter.html, "plain" if letter.plain else "html", "utf-8")
-    message = MIMEMultipart("mixed", boundary="=_message_in_a_message", _subparts=[body])
+    bodies = [MIMEText(body.plain or body.html, "plain" if body.plain else "html", "utf-8") for body in letter.bodies]
+    message = MIMEMultipart("mixed", boundary="=_message_in_a_message", _subparts=bodies)
     for name, value in (("Subject", letter.subject), *letter.headers.items()):
         if value:
             message.add_header(name, Header(" ".join(value.split()), "utf-8", maxlinelen=900).encode())

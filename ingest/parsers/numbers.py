@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ BUILT_IN = {
     40: "#,##0.00;(#,##0.00)", 45: "mm:ss", 46: "[h]:mm:ss", 47: "mm:ss.0", 48: "##0.0E+0", 49: "@",
 }  # fmt: skip
 _MOST_DAYS = 2_958_465  # 9999-12-31
+_DAYS_TO_1904 = 1_462
+_EXACT = Context(prec=300)  # digits: a format has at most 255, before and behind the point
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_(?P<space>.)|\*.|\[(?P<bracket>[^\]]*)\]|(?P<general>General)'
     r"|(?P<clock>AM/PM|A/P)|(?P<date>[ymdhs]+)|(?P<exponent>E[+-])|(?P<digits>[0#?][0#?,.]*|\.[0#?]+,*)|(?P<other>.)",
@@ -161,9 +163,9 @@ def _number(value: float, section: _Section) -> str:
 
 def _laid_out(value: Decimal, whole: str, decimals: str, *, grouped: bool) -> str:
     rounded = (
-        value.quantize(Decimal(1).scaleb(-len(decimals)), rounding=ROUND_HALF_UP) if abs(value) < Decimal(10) ** 20 else value
+        value.quantize(Decimal(1).scaleb(-len(decimals)), ROUND_HALF_UP, _EXACT) if abs(value) < Decimal(10) ** 20 else value
     )
-    digits = f"{abs(rounded):f}"
+    digits = f"{rounded.copy_abs():f}"
     units, _, fraction = digits.partition(".")
     units = units.lstrip("0").rjust(whole.count("0"), "0")
     optional = len(decimals) - len(decimals.rstrip("#?"))
@@ -177,7 +179,7 @@ def _laid_out(value: Decimal, whole: str, decimals: str, *, grouped: bool) -> st
 
 def _date(value: float, section: _Section, since_1904: bool) -> str:
     """A day or a time of day; what is out of the calendar stays a number."""
-    if not 0 <= value <= _MOST_DAYS:
+    if not 0 <= value <= _MOST_DAYS - (_DAYS_TO_1904 if since_1904 else 0):
         return general(value)
     # 1900 has a 29th of February in Excel, so days before March of that year are one off.
     start = datetime(1904, 1, 1) if since_1904 else datetime(1899, 12, 31) if value < 60 else datetime(1899, 12, 30)  # noqa: DTZ001

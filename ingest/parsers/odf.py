@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.errors import Encrypted
 from ingest.parsers.builder import TextBuilder, marked
-from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.css import RGB, WHITE, from_digits, near
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
 from ingest.parsers.sheet import Sheet, add_sheet
@@ -22,6 +22,14 @@ _TYPE = "application/vnd.oasis.opendocument."
 _WHITE = re.compile(r"[ \t\r\n]+")
 _MOST_REPEATED = 1000  # cells or rows: a sheet says of its empty rest that it repeats a million times
 _SKIPPED = frozenset("tracked-changes annotation annotation-end tracked-change forms variable-decls sequence-decls".split())
+# What stands in a line of text and is read like it, fields above all; what hangs on a line (notes, frames) is read after it.
+_INLINE = frozenset(
+    "span a meta ruby ruby-base page-number page-count date time sequence author-name author-initials chapter file-name "
+    "subject keywords description conditional-text expression text-input placeholder user-defined database-display "
+    "sheet-name creator initial-creator printed-by editing-cycles editing-duration bibliography-mark number measure "
+    "template-name".split()
+)
+_INLINE_ENDS = ("-ref", "title", "-field", "-get", "-set", "-input", "-date", "-time", "-count")
 _DEEPEST_STYLE = 12
 _DEEPEST = 60
 
@@ -34,6 +42,10 @@ class _Look:
     paper: RGB | None = None
     gone: bool = False
     tiny: bool = False
+
+    def inside(self, around: _Look) -> _Look:
+        """The look of what has this style inside something that has another."""
+        return _Look(self.ink or around.ink, self.paper or around.paper, self.gone or around.gone, self.tiny or around.tiny)
 
 
 def parse_odf(data: bytes, name: str) -> Parsed:
@@ -71,7 +83,6 @@ class _Reader:
             for style in root.iter("{*}style")
         }
         self._looks: dict[tuple[str, str], _Look] = {}
-        self._numbers: list[int | None] = []
 
     def read(self, parent: Any, depth: int = 0) -> None:
         """The headings, paragraphs, lists and tables below `parent`."""
@@ -104,11 +115,13 @@ class _Reader:
                 continue
             for frame in page:
                 if local(frame) == "notes":
-                    said = [self._text(p) for p in frame.iter("{*}p")]
+                    said = [self._text(p) for p in _paragraphs(frame)]
                     if any(text.strip() for text in said):
                         self.builder.text("\n".join(["Notes:", *(text for text in said if text.strip())]))
+                elif local(frame) == "annotation":
+                    self._skipped(frame, "annotation")
                 elif attribute(frame, "class") == "title":
-                    self.builder.heading(1, " ".join(self._text(p) for p in frame.iter("{*}p", "{*}h")))
+                    self.builder.heading(1, " ".join(self._text(p) for p in _paragraphs(frame)))
                 elif local(frame) not in _SKIPPED and attribute(frame, "class") not in ("date-time", "footer", "page-number"):
                     self.read(frame)
                 self._described(frame)
@@ -158,7 +171,8 @@ class _Reader:
             row_number += times
 
     def _cell(self, cell: Any) -> str:
-        return "\n".join(text for p in cell.iterfind("{*}p") if (text := self._text(p)).strip())
+        look = self._look("table-cell", attribute(cell, "style-name") or "")
+        return "\n".join(text for p in cell.iterfind("{*}p") if (text := self._text(p, look)).strip())
 
     def _table(self, table: Any) -> None:
         rows = []
@@ -167,9 +181,12 @@ class _Reader:
                 continue
             cells = []
             for cell in row.iterfind("{*}table-cell"):
-                text = "\n".join(text for p in cell.iter("{*}p", "{*}h") if (text := self._text(p)).strip())
-                cell = Cell(text, _times(cell, "number-columns-spanned"), _times(cell, "number-rows-spanned"))
-                cells += [cell] * min(_times(row, "number-columns-repeated"), _MOST_REPEATED)
+                for annotation in cell.iter("{*}annotation"):
+                    self._skipped(annotation, "annotation")
+                look = self._look("table-cell", attribute(cell, "style-name") or "")
+                text = "\n".join(text for p in _paragraphs(cell) if (text := self._text(p, look)).strip())
+                read = Cell(text, _times(cell, "number-columns-spanned"), _times(cell, "number-rows-spanned"))
+                cells += [read] * min(_times(cell, "number-columns-repeated"), _MOST_REPEATED)
             rows.append(cells)
         add_table(self.builder, rows)
 
@@ -211,10 +228,10 @@ class _Reader:
             for deleted in element.iter("{*}deletion"):
                 self.builder.beside("deleted", " ".join("".join(p.itertext()) for p in deleted.iter("{*}p", "{*}h")))
 
-    def _text(self, element: Any) -> str:
-        """The text of a paragraph, with what hides it marked."""
-        above = self._look("paragraph", attribute(element, "style-name") or "")
-        return "".join(self._parts(element, above, 0))
+    def _text(self, element: Any, around: _Look | None = None) -> str:
+        """The text of a paragraph, with what hides it marked; `around` is the look of the cell that it stands in."""
+        look = self._look("paragraph", attribute(element, "style-name") or "")
+        return "".join(self._parts(element, look.inside(around) if around else look, 0))
 
     def _parts(self, element: Any, look: _Look, depth: int) -> Iterator[str]:
         yield _veiled(element.text or "", look)
@@ -226,22 +243,10 @@ class _Reader:
                 yield "\t"
             elif name == "line-break":
                 yield "\n"
-            elif name in ("span", "a", "meta", "meta-field", "ruby", "ruby-base") or name.endswith(("-ref", "title", "-field")):
+            elif name in _INLINE or name.endswith(_INLINE_ENDS) or name.startswith("sender-"):
                 own = self._look("text", attribute(child, "style-name") or "") if name == "span" else _Look()
-                mixed = _Look(own.ink or look.ink, own.paper or look.paper, own.gone or look.gone, own.tiny or look.tiny)
-                yield from self._parts(child, mixed, depth + 1)
-            elif name in (
-                "page-number",
-                "page-count",
-                "date",
-                "time",
-                "sequence",
-                "author-name",
-                "chapter",
-                "file-name",
-                "subject",
-            ):
-                yield "".join(child.itertext())
+                if attribute(child, "display") != "none":
+                    yield from self._parts(child, own.inside(look), depth + 1)
             elif name in ("hidden-text", "hidden-paragraph"):
                 self.builder.beside("not displayed", attribute(child, "string-value") or "".join(child.itertext()))
             yield _veiled(child.tail or "", look)
@@ -253,7 +258,7 @@ class _Reader:
             gone = tiny = False
             for _ in range(_DEEPEST_STYLE):
                 style = self._styles.get((family, name))
-                if style is None:
+                if style is None or style.find("{*}map") is not None:  # a condition may change all of it
                     break
                 for properties in style.iterfind("{*}text-properties"):
                     ink = ink or _colour(attribute(properties, "color"))
@@ -261,7 +266,7 @@ class _Reader:
                     gone = gone or attribute(properties, "display") == "none"
                     size = attribute(properties, "font-size") or ""
                     tiny = tiny or (size.endswith("pt") and _number(size[:-2], 10.0) < 2)
-                for properties in style.iterfind("{*}paragraph-properties"):
+                for properties in style.iterfind(f"{{*}}{family}-properties"):
                     paper = paper or _colour(attribute(properties, "background-color"))
                 name = attribute(style, "parent-style-name") or ""
             self._looks[key] = _Look(ink, paper, gone, tiny)
@@ -279,6 +284,13 @@ def _veiled(text: str, look: _Look) -> str:
         return marked(text, "tiny")
     # What is behind a table or a shape is not known: only where a paper is named is it sure.
     return marked(text, "white", sure=bool(look.paper)) if look.ink and near(look.ink, look.paper or WHITE) else text
+
+
+def _paragraphs(element: Any) -> Iterator[Any]:
+    """The paragraphs below an element, without those of comments."""
+    for paragraph in element.iter("{*}p", "{*}h"):
+        if not any(local(parent) == "annotation" for parent in paragraph.iterancestors()):
+            yield paragraph
 
 
 def _hidden_columns(table: Any) -> set[int]:
@@ -310,9 +322,4 @@ def _number(text: str, default: float) -> float:
 
 
 def _colour(value: str | None) -> RGB | None:
-    if not value or len(value) != 7 or value[0] != "#":
-        return None
-    try:
-        return int(value[1:3], 16), int(value[3:5], 16), int(value[5:], 16)
-    except ValueError:
-        return None
+    return from_digits(value[1:]) if value and value[0] == "#" else None

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from ingest.parsers.builder import TextBuilder, marked
-from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.css import RGB, WHITE, from_digits, near
 from ingest.parsers.formulas import add_chart
 from ingest.parsers.grid import Cell, add_table
 from ingest.parsers.names import title_of
@@ -109,11 +109,12 @@ class _Slide:
             name = local(element)
             ids = [value for key, value in element.attrib.items() if key.endswith(("}dm", "}id"))]
             kind, part = self._related.get(ids[0], ("", "")) if ids else ("", "")
-            if name == "relIds" and kind == "diagramData":
-                for point in read_xml(self._archive.read(part)).iter("{*}pt"):
-                    self.builder.text("\n".join(self._paragraphs(point)))
-            elif name == "chart" and kind == "chart":
-                add_chart(self.builder, read_xml(self._archive.read(part)))
+            with suppress(SyntaxError):  # a chart that can't be read is no reason to refuse the slides
+                if name == "relIds" and kind == "diagramData":
+                    for point in read_xml(self._archive.read(part)).iter("{*}pt"):
+                        self.builder.text("\n".join(self._paragraphs(point)))
+                elif name == "chart" and kind == "chart":
+                    add_chart(self.builder, read_xml(self._archive.read(part)))
 
     def _table(self, table: Any) -> None:
         rows: list[list[Cell]] = []
@@ -154,10 +155,12 @@ class _Slide:
 
 
 def _shapes(parent: Any, depth: int = 0) -> Iterator[Any]:
-    """The shapes of a slide, those in groups too."""
+    """The shapes of a slide, those in groups too; a group that is hidden as a whole."""
     for shape in parent:
         name = local(shape)
-        if name == "grpSp" and depth < _DEEPEST_GROUP:
+        if name == "grpSp" and not _is_seen(shape):
+            yield shape
+        elif name == "grpSp" and depth < _DEEPEST_GROUP:
             yield from _shapes(shape, depth + 1)
         elif name == "AlternateContent":
             choice = shape.find("{*}Choice")
@@ -176,7 +179,8 @@ def _placeholder(shape: Any) -> str:
 def _top(shape: Any) -> int:
     """How far below the slide's upper edge a shape begins; -1 where its layout decides that."""
     offset = shape.find("{*}spPr/{*}xfrm/{*}off")
-    offset = shape.find("{*}xfrm/{*}off") if offset is None else offset
+    for path in ("{*}xfrm/{*}off", "{*}grpSpPr/{*}xfrm/{*}off"):
+        offset = shape.find(path) if offset is None else offset
     return max(0, int(offset.get("y") or 0)) if offset is not None else -1
 
 
@@ -204,7 +208,4 @@ def _fill(element: Any) -> RGB | None:
 
 def _solid(element: Any) -> RGB | None:
     colour = next(element.iter("{*}srgbClr"), None) if element is not None else None
-    value = (colour.get("val") or "") if colour is not None and len(colour) == 0 else ""
-    if len(value) != 6 or not all(digit in "0123456789abcdefABCDEF" for digit in value):
-        return None
-    return int(value[:2], 16), int(value[2:4], 16), int(value[4:], 16)
+    return from_digits(colour.get("val") or "") if colour is not None and len(colour) == 0 else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ingest.parsers.builder import TextBuilder
+from ingest.parsers.builder import TextBuilder, marked_again
 from ingest.parsers.encoding import decode
 from ingest.parsers.grid import Cell, add_table
+from ingest.parsers.html import parse_piece
 from ingest.parsers.names import title_of
 from ingest.types import Parsed
 
@@ -33,7 +34,7 @@ _TARGET = re.compile(r"\s*<[^<>]*>$")
 _DIRECTIVE = re.compile(r"\.\. +(?:\S+ +)?([\w:.+-]+)::[ \t]*(.*)")
 _OPTION = re.compile(r"\s*:[\w-]+:(?:\s|$)")
 _SILENT = frozenset(
-    ("toctree", "contents", "index", "only", "highlight", "currentmodule", "default-domain", "literalinclude", "include")
+    ("toctree", "contents", "index", "highlight", "currentmodule", "default-domain", "literalinclude", "include")
 )
 _DEEPEST = 40
 
@@ -135,14 +136,28 @@ class _Writer:
             lines = rest.split("\n")
             while lines and _OPTION.match(lines[0]):
                 lines.pop(0)
+            if directive[1] == "raw":
+                self._raw(directive[2].strip(), _dedented(lines))
+                continue
             if directive[1] in ("code-block", "sourcecode", "prompt", "productionlist"):
                 self._builder.text(_dedented(lines))
                 continue
-            if directive[2].strip():
+            if directive[2].strip() and directive[1] != "only":
                 named = f"{directive[1]}: " if directive[1] in ("versionadded", "versionchanged", "deprecated") else ""
                 self._builder.text(named + _plain(directive[2].strip()))
             if depth < _DEEPEST and any(line.strip() for line in lines):
                 self.read(_tree(_dedented(lines)), level, depth + 5)
+
+    def _raw(self, language: str, text: str) -> None:
+        """What stands there in another language: of HTML its words, of the rest nothing that a reader would see."""
+        if "html" in language.split():
+            piece = parse_piece(text)
+            for hidden in piece.hidden:
+                if hidden.start == hidden.end:
+                    self._builder.beside(hidden.kind, hidden.beside, sure=hidden.sure)
+            self._builder.text(marked_again(piece.text, piece.hidden))
+        else:
+            self._builder.beside("comment", text)
 
 
 def _words(node: Node) -> str:

@@ -85,8 +85,13 @@ class _Reader:
 
     def read(self, source: str) -> None:
         """The whole file, as Latin-1 so that each byte is a character."""
-        for match in _TOKEN.finditer(source):
+        at = 0
+        while match := _TOKEN.match(source, at):
+            at = match.end()
             word, number, code, sign, brace, plain = match.groups()
+            if word == "bin":  # bytes of a picture, in which braces are none
+                at += max(0, int(number or 0))
+                continue
             if code:
                 self._byte(int(code, 16))
                 continue
@@ -125,16 +130,15 @@ class _Reader:
     def _put(self, text: str) -> None:
         """Some characters, to wherever the group that they stand in belongs."""
         state = self.state
-        if state.place == "title":
+        if state.gone and state.place in ("", "footnote"):
+            self.unseen.append(text)
+        elif state.place == "title":
             self.title += text
         elif state.place == "footnote":
             self.notes.append(text)
         elif state.place == "annotation":
             self.beside.append(text)
         elif not state.place:
-            if state.gone:
-                self.unseen.append(text)
-                return
             ink = self.colours[state.ink] if 0 < state.ink < len(self.colours) else None
             white = ink is not None and not state.lit and near(ink, WHITE)
             way = "tiny" if state.size < _TINY else "white" if white else ""
@@ -179,8 +183,9 @@ class _Reader:
             self._unicode(number & 0xFFFF)
         elif self.state.place in ("fonttbl", "stylesheet", "colortbl"):
             self._define(word, number)
-        elif word in ("cell", "row", "trowd", "intbl"):
-            self._in_table(word)
+        elif word in ("cell", "row", "intbl"):
+            if not self.state.place:
+                self._in_table(word)
         elif word == "par" and not self.state.place and not self.paragraph.in_table:
             self._end_paragraph()
         elif word in _CHARACTERS:
@@ -211,7 +216,7 @@ class _Reader:
             self.state = replace(state, skip=max(0, min(number, 10)))
         elif word == "plain":
             self.state = replace(state, gone=False, ink=0, lit=False, size=24)
-        elif word == "v":
+        elif word in ("v", "deleted"):
             self.state = replace(state, gone=number != 0)
         elif word == "cf":
             self.state = replace(state, ink=number or 0)
@@ -219,7 +224,11 @@ class _Reader:
             self.state = replace(state, lit=bool(number))
         elif word == "fs" and number:
             self.state = replace(state, size=number)
-        elif word == "pard":
+        elif not state.place:  # a footnote's paragraphs are not the one that it hangs on
+            self._format_paragraph(word, number)
+
+    def _format_paragraph(self, word: str, number: int | None) -> None:
+        if word == "pard":
             self.paragraph = _Paragraph()
         elif word == "s" and number is not None:
             self.paragraph.style = number

@@ -20,12 +20,14 @@ Area = tuple[int, int, int, int]
 
 @dataclass(slots=True)
 class Sheet:
-    """What a sheet shows: its cells and which of them are merged. `hidden` is what it holds and does not show; a row or column
-    that is hidden (`gone_rows`, `gone_columns`) is no gap between those around it."""
+    """What a sheet shows: its cells, which of them are merged, and the words of what lies `over` them. `hidden` is what it
+    holds and does not show; a row or column that is hidden (`gone_rows`, `gone_columns`) is no gap between those around it.
+    """
 
     name: str
     cells: Cells = field(default_factory=dict)
     merged: list[Area] = field(default_factory=list)
+    over: list[str] = field(default_factory=list)
     hidden: list[tuple[str, str]] = field(default_factory=list)
     gone_rows: set[int] = field(default_factory=set)
     gone_columns: dict[int, list[str]] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Sheet:
     @property
     def words(self) -> str:
         """All that it shows, in reading order."""
-        return " ".join(text for row in sorted(self.cells) for _, text in sorted(self.cells[row].items()))
+        return " ".join([*(text for row in sorted(self.cells) for _, text in sorted(self.cells[row].items())), *self.over])
 
 
 def add_sheet(builder: TextBuilder, sheet: Sheet) -> None:
@@ -58,6 +60,9 @@ def add_sheet(builder: TextBuilder, sheet: Sheet) -> None:
     wide = _spread(sheet)
     for area in _areas(sheet):
         _add_area(builder, sheet.cells, area, wide)
+    builder.unit = ""
+    for text in sheet.over:
+        builder.text(text)
     columns = [("hidden column", " ".join(texts)) for _, texts in sorted(sheet.gone_columns.items())]
     for kind, text in [*sheet.hidden, *columns]:
         builder.beside(kind, text)

@@ -68,6 +68,8 @@ def _cues(text: str) -> Iterator[_Cue]:
         while at < len(lines) and lines[at].strip() and "-->" not in lines[at]:
             shown.append(lines[at])
             at += 1
+        if at < len(lines) and "-->" in lines[at] and shown and shown[-1].strip().isdigit():
+            shown.pop()  # the number of the next one, where no blank line stands between them
         voice = _VOICE.search("\n".join(shown))
         words = " ".join(" ".join(html.unescape(_TAG.sub("", line)).split()) for line in shown).strip()
         if words and words != last:  # captions that roll say the same again

@@ -9,12 +9,12 @@ from ingest.parsers.encoding import decode
 from ingest.parsers.names import title_of
 from ingest.types import Parsed
 
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
+BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 
 
 def parse_text(data: bytes, name: str) -> Parsed:
     """A text file, in whichever encoding."""
     builder = TextBuilder()
-    for paragraph in _BLANK_LINES.split(builder.cleaned(decode(data))):
+    for paragraph in BLANK_LINES.split(builder.cleaned(decode(data))):
         builder.text(paragraph)
     return builder.build("", "text/plain", title_of(name))

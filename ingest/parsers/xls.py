@@ -6,13 +6,15 @@ import io
 from typing import Any
 
 from ingest.errors import BrokenDocument, Encrypted
-from ingest.parsers.builder import TextBuilder
+from ingest.parsers.builder import TextBuilder, marked
+from ingest.parsers.css import WHITE, near
 from ingest.parsers.names import title_of
 from ingest.parsers.numbers import general, shown, shown_text
 from ingest.parsers.sheet import Sheet, add_sheet
 from ingest.types import Parsed
 
 MEDIA_TYPE = "application/vnd.ms-excel"
+_TINY = 40  # twentieths of a point
 
 
 def parse_xls(data: bytes, name: str) -> Parsed:
@@ -52,10 +54,25 @@ def _read(book: Any, held: Any) -> Sheet:
             elif not seen:
                 sheet.hidden.append(("not displayed", text))
             else:
-                sheet.put(row + 1, column + 1, text)
+                way = _veil(book, held.cell(row, column))
+                # Conditions, which are not read, may colour cells: what looks white may not be.
+                sheet.put(row + 1, column + 1, marked(text, way, sure=way == "tiny") if way else text)
         sheet.hide_row(row + 1, gone)
     sheet.hidden += [("comment", note.text) for _, note in sorted(held.cell_note_map.items())]
     return sheet
+
+
+def _veil(book: Any, cell: Any) -> str:
+    """The way in which a cell's style hides what it shows, '' for none."""
+    if cell.xf_index is None:
+        return ""
+    style = book.xf_list[cell.xf_index]
+    font, fill = book.font_list[style.font_index], style.background
+    if 0 < font.height < _TINY:
+        return "tiny"
+    ink = book.colour_map.get(font.colour_index)
+    paper = book.colour_map.get(fill.pattern_colour_index) if fill.fill_pattern == 1 else None if fill.fill_pattern else WHITE
+    return "white" if ink and paper and near(ink, paper) else ""
 
 
 def _shown(book: Any, cell: Any) -> tuple[str, bool]:

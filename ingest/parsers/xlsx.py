@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from ingest.parsers.builder import TextBuilder, marked
-from ingest.parsers.css import RGB, WHITE, near
+from ingest.parsers.css import RGB, WHITE, from_digits, near
 from ingest.parsers.names import title_of
 from ingest.parsers.numbers import BUILT_IN, general, shown, shown_text
 from ingest.parsers.sheet import Sheet, add_sheet
@@ -138,7 +138,10 @@ class _Book:
                 formula = parts["f"].text if "f" in parts else ""
                 return (f"={formula}" if formula else ""), ""
             if kind == "n":
-                number = float(held)
+                try:
+                    number = float(held)
+                except ValueError:  # one odd cell is no reason to refuse the others
+                    return held, style.way
                 text = shown(number, style.code, since_1904=self.since_1904) if abs(number) < 1e300 else held
                 return (text, style.way) if text else (general(number), "not displayed")
             if kind == "b":
@@ -152,7 +155,6 @@ class _Book:
 
     def _around(self, sheet: Sheet, part: str) -> None:
         """Comments on a sheet's cells, and the words of shapes and charts that lie over them."""
-        shown = []
         for kind, other in relations(self.archive, part).values():
             if kind not in ("comments", "threadedComment", "drawing"):
                 continue
@@ -160,16 +162,13 @@ class _Book:
                 root = read_xml(self.archive.read(other))
                 for comment in root.iter("{*}comment", "{*}threadedComment"):
                     sheet.hidden.append(("comment", " ".join(t.text or "" for t in comment.iter("{*}t", "{*}text"))))
-                shown += [words_in(body) for body in root.iter("{*}txBody")]
-                shown += [
+                sheet.over += [words_in(body) for body in root.iter("{*}txBody")]
+                sheet.over += [
                     words_in(title)
                     for related, chart in relations(self.archive, other).values()
                     if related == "chart"
                     for title in read_xml(self.archive.read(chart)).iter("{*}title")
                 ]
-        last = max(sheet.cells, default=0)
-        for row, text in enumerate((text for text in shown if text), last // 2 + 1):
-            sheet.put(2 * row + 1, 1, text)
 
 
 def _shared(data: bytes) -> list[str]:
@@ -232,10 +231,7 @@ def _colour(element: Any) -> RGB | None:
         return None
     if element.get("theme") == "0" and not element.get("tint"):
         return WHITE
-    value = (attribute(element, "rgb") or "")[-6:]
-    if not re.fullmatch(r"[0-9A-Fa-f]{6}", value):
-        return None
-    return int(value[:2], 16), int(value[2:4], 16), int(value[4:], 16)
+    return from_digits((attribute(element, "rgb") or "")[-6:])
 
 
 @cache

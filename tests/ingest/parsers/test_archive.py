@@ -161,3 +161,9 @@ def test_an_entry_that_begins_beyond_the_end() -> None:
 def test_the_check_sum_tells_a_tar_archive() -> None:
     data = make_tar([("a.txt", b"A.")], "")
     assert is_tar(data) and not is_tar(bytes(512)) and not is_tar(data[:100]) and not is_tar(b"x" + data[1:])
+
+
+def test_folders_called_like_parts_of_office_files_make_none_of_an_archive() -> None:
+    names = ("word/documents/a.txt", "ppt/presentation.pptx", "xl/workbook.xml")
+    found = members(make_zip(dict.fromkeys(names, b"words")))
+    assert tuple(member.name for member in found) == names

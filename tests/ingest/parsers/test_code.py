@@ -86,6 +86,18 @@ def test_what_is_nested_stands_below_and_comments_with_what_they_are_of() -> Non
     assert parsed.text.endswith("  /** Says hi. */\n  public void hi() {\n  }\n}")
 
 
+def test_lines_that_could_be_read_in_very_many_ways_take_no_longer() -> None:
+    many = "throws a " * 40
+    assert headings(f"class A {{\n void f() {many};\n void g() {':  a  ' * 40} +\n}}\n", "A.java") == ["class A"]
+    assert headings("create or replace " * 40 + "\n", "a.sql") == []
+    assert headings("create or replace function f() returns int\n", "a.sql") == ["create or replace function f() returns int"]
+
+
+def test_python_with_more_branches_than_can_be_walked() -> None:
+    branches = "".join(f"elif x == {n}:\n    pass\n" for n in range(1500))
+    assert headings(f"if x < 0:\n    pass\n{branches}\ndef last():\n    pass\n", "a.py") == ["def last()"]
+
+
 @pytest.mark.parametrize("source", ["(" * 10_000, "-" * 10_000 + "1", "x = '''", "\0\0", "if " * 5000, "f(" * 3000 + "{"])
 def test_odd_sources_are_read_all_the_same(source: str) -> None:
     from tests.ingest.parsers.support import outcome

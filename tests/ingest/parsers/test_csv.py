@@ -79,3 +79,7 @@ def test_rows_are_counted_as_a_spreadsheet_does() -> None:
     assert place_of(document, "| Ann |") == "row 2"
     assert place_of(document, "| Bob |") == "row 4"
     assert place_of(document, "| name | note |\n| --- | --- |\n| Ann |") == "rows 1-2"
+
+
+def test_a_cell_of_very_many_spaces_is_no_figure() -> None:
+    assert texts(parse_csv(b"1" + b" " * 100_000 + b"x,b\n1,2\n", "a.csv")) == ["| 1 x | b |\n| --- | --- |\n| 1 | 2 |"]

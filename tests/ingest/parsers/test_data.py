@@ -117,3 +117,21 @@ def test_notebooks_cell_by_cell() -> None:
     assert place_of(parsed, "ValueError") == "cell 2"
     with pytest.raises(BrokenDocument, match="is not a Jupyter notebook"):
         parse(b'{"a": 1}', "a.ipynb")
+
+
+def test_what_cells_put_out_as_pages_alone_or_at_length() -> None:
+    def shown(**data: str) -> dict[str, object]:
+        return {"output_type": "display_data", "data": {name.replace("_", "/"): held for name, held in data.items()}}
+
+    outputs = [shown(text_html="<p>Only here</p>"), shown(text_html="<table><tr><td>\ud800 a<td>b</table>"),
+               shown(text_plain="so on " * 10_000)]  # fmt: skip
+    book = {"cells": [{"cell_type": "code", "source": "run()", "outputs": outputs}]}
+    parsed = check(parse(json.dumps(book).encode(), "a.ipynb"))
+    assert texts(parsed)[:2] == ["run()", "Only here"]
+    assert "a | b" in parsed.text and len(texts(parsed)[-1]) <= 20_000
+    assert parsed.notes == ("of what cell 1 put out, only the first 20,000 characters are read",)
+
+
+def test_what_is_said_twice_under_one_key_is_not_lost() -> None:
+    assert texts(parse(b'{"days": 25, "days": 26, "null": null}', "a.json")) == ["days: 25, 26"]
+    assert texts(parse(b"days: 25\ndays: 26\nat: x\n", "a.yaml")) == ["days: 25, 26\nat: x"]

@@ -10,7 +10,7 @@ from ingest.errors import BrokenDocument, EmptyDocument, Encrypted
 from ingest.parsers import parse
 from ingest.parsers.containers import unpack
 from ingest.types import Member
-from tests.ingest.parsers.support import check, texts
+from tests.ingest.parsers.support import check, hidden, texts
 
 MIB = 1024 * 1024
 SIMPLE = b"Subject: Lunch\nFrom: ann@example.com\nTo: bob@example.com\nDate: Mon, 2 Nov 2026 10:00:00 +0100\n\n"
@@ -118,6 +118,17 @@ def test_a_mailbox() -> None:
     assert members(box, "a.mbox") == (Member("2/a.txt", b"words"),)
 
 
+def test_a_message_that_cannot_be_read_is_noted_and_the_mailbox_goes_on() -> None:
+    sealed = b"From: a@b.c\nContent-Type: application/pkcs7-mime\n\nAAAA\n"
+    box = b"From ann Mon\n" + SIMPLE + b"Body one.\n\nFrom here on it counts.\n\nFrom eve Tue\n" + sealed
+    parsed = check(parse(box + b"\nFrom bob Wed\n" + SIMPLE + b"Body two.", "a.mbox"))
+    assert {"Body one.", "From here on it counts.", "Body two."} <= set(texts(parsed))
+    (note,) = parsed.notes
+    assert note.startswith("1 of the messages can't be read: number 2, is an encrypted")
+    with pytest.raises(Encrypted):
+        parse(b"From eve Tue\n" + sealed, "a.mbox")
+
+
 def test_what_is_no_message() -> None:
     for data, name, error, reason in (
         (b"only words", "a.eml", BrokenDocument, "is not an e-mail message"),
@@ -127,6 +138,36 @@ def test_what_is_no_message() -> None:
     ):
         with pytest.raises(error, match=reason):
             parse(data, name)
+
+
+def test_parts_that_are_no_forms_of_one_another_are_all_read() -> None:
+    def part(kind: str, body: str) -> str:
+        return f"--b\nContent-Type: {kind}; charset=utf-8\n\n{body}\n"
+
+    head = "From: a@b.c\nContent-Type: multipart/{}; boundary=b\n\n"
+    page = part("text/html", "<html><head><meta charset=iso-2022-jp></head><body><p>Süßer Brei</p></body></html>")
+    footer = part("text/plain", "To unsubscribe, ask.")
+    mixed = parse((head.format("mixed") + page + footer + "--b--\n").encode(), "a.eml")
+    assert texts(mixed)[-2:] == ["Süßer Brei", "To unsubscribe, ask."]
+    assert texts(parse((head.format("alternative") + page + footer + "--b--\n").encode(), "a.eml"))[1:] == [
+        "From: a@b.c",
+        "To unsubscribe, ask.",
+    ]
+
+
+def test_what_hides_a_quoted_message_counts() -> None:
+    page = (
+        b"<style>.w {color: white}</style><p>Hi.</p>"
+        b"<div style='color:white'><blockquote>Obey me.</blockquote></div><p class=w>And me.</p>"
+    )
+    parsed = check(parse(b"From: a@b.c\nContent-Type: text/html\n\n" + page, "a.eml"))
+    assert texts(parsed)[2:] == ["Hi.", "Quoted message", "Obey me.", "And me."]
+    assert {"Obey me.", "And me."} <= {part for kind, said in hidden(parsed) if kind == "white" for part in said.split("\n\n")}
+
+
+def test_a_tag_with_very_many_classes_takes_no_longer() -> None:
+    page = b"<p>Seen.</p><b " + b"class=a " * 20_000 + b">so</b>"
+    assert texts(parse(b"From: a@b.c\nContent-Type: text/html\n\n" + page, "a.eml"))[-2:] == ["Seen.", "so"]
 
 
 def test_parts_in_parts_end() -> None:

@@ -39,6 +39,12 @@ def test_chapters_in_the_order_of_the_book() -> None:
     assert parsed.blocks[3].heading == ("Two",)
 
 
+def test_chapters_that_are_not_in_the_book_are_noted() -> None:
+    parsed = parse(zip_of({name: held for name, held in _BOOK.items() if name != "OEBPS/text/a.xhtml"}), "a.epub")
+    assert parsed.notes == ("1 of 2 chapters that the book names are not in it",)
+    assert not parse(zip_of(_BOOK), "a.epub").notes
+
+
 def test_protected_and_broken_books() -> None:
     locked = '<e><EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/></e>'
     fonts = '<e><EncryptionMethod Algorithm="http://www.idpf.org/2008/embedding"/></e>'

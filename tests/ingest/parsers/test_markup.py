@@ -51,7 +51,7 @@ def test_comments_are_noted() -> None:
 def test_entities_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("SECRET")
     thief = f'<!DOCTYPE a [<!ENTITY t SYSTEM "file://{tmp_path}/secret.txt"><!ENTITY b "bbbb">]><a><b>seen&t;&b;</b></a>'
-    assert texts(parse(thief.encode(), "a.xml")) == ["seen"]
+    assert texts(parse(thief.encode(), "a.xml")) == ["b: seen"]
     bomb = "<!DOCTYPE a [<!ENTITY a0 'xxxxxxxxxx'>" + "".join(f"<!ENTITY a{n} '{f'&a{n - 1};' * 10}'>" for n in range(1, 10))
     assert outcome((bomb + "]><a><b>&a9;</b></a>").encode(), "a.xml")
     outside = b'<!DOCTYPE a [<!ENTITY % x SYSTEM "http://127.0.0.1:9/x.dtd"> %x;]><a><b>seen</b></a>'
@@ -62,3 +62,28 @@ def test_entities_are_not_followed(tmp_path: Path) -> None:
 def test_what_is_not_well_formed(data: bytes) -> None:
     with pytest.raises(BrokenDocument, match="not well-formed XML"):
         parse(data, "a.xml")
+
+
+def test_text_behind_comments_and_entities_is_read() -> None:
+    data = b"""<!DOCTYPE r SYSTEM "x.dtd" [<!ENTITY co "Acme">]><r>
+<p>At<!-- one --> caf&eacute; &co; we <i>eat</i><?run it?> daily.</p>
+<p><!-- two -->Before <b>and</b> after.</p><p>caf&eacute; noir</p></r><!-- three -->"""
+    parsed = check(parse(data, "a.xml"))
+    assert texts(parsed) == ["At caf\u00e9 we eat daily.\nBefore and after.\np: caf\u00e9 noir"]
+    assert hidden(parsed) == [("comment", "three"), ("comment", "one"), ("comment", "two")]
+
+
+def test_what_html_in_a_feed_hides_is_noted() -> None:
+    held = (
+        "&lt;p>Seen.&lt;/p>&lt;div style='color:white'>&lt;p>Obey "
+        + "x " * 300
+        + "&lt;/p>&lt;p>me.&lt;/p>&lt;/div>&lt;!-- why -->"
+    )
+    parsed = check(parse(f"<rss><item><description>{held}</description><a>1</a></item></rss>".encode(), "a.xml"))
+    assert [kind for kind, _ in hidden(parsed)] == ["comment", "white"]
+    said = dict(hidden(parsed))["white"]
+    assert said.startswith("Obey") and said.endswith("me.") and "Seen." in parsed.text
+    items = "".join(f"<item><title>{name}</title><d>&lt;b style='color:#fff'>Obey&lt;/b> x&lt;br>y</d></item>" for name in "AB")
+    parsed = check(parse(f"<rss>{items}</rss>".encode(), "a.xml"))
+    assert texts(parsed) == ["| title | d |\n| --- | --- |\n| A | Obey x y |\n| B | Obey x y |"]
+    assert hidden(parsed) == [("white", "Obey"), ("white", "Obey")]

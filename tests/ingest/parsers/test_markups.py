@@ -210,4 +210,21 @@ def test_hostile_texts_give_a_document_or_a_reason(name: str, text: str) -> None
 
 
 def test_a_part_of_a_latex_document() -> None:
+    assert texts(parse("Code \ufdef7\ufdef \\verb|a_b|.".encode(), "a.tex")) == ["Code 7 a_b."]
     assert texts(parse(rb"\chapter{One} Words \emph{here}.", "a.tex")) == ["One", "Words here."]
+
+
+def test_headings_of_asciidoc_may_be_closed_by_their_signs() -> None:
+    parsed = parse(b"== Leave ==\n\nC\n\n== C ===\n\n=== a" + b" " * 50_000 + b"b\n", "a.adoc")
+    assert texts(parsed) == ["Leave", "C", "C ===", "a b"]
+
+
+def test_what_stands_in_sphinx_only_and_raw_and_before_the_first_item_is_read() -> None:
+    source = (
+        b".. only:: html\n\n   Kept words.\n\n"
+        b".. raw:: html\n\n   <p>Seen <i>too</i>.</p><!-- not -->\n\n.. raw:: latex\n\n   \\newpage\n"
+    )
+    parsed = check(parse(source, "a.rst"))
+    assert (texts(parsed), hidden(parsed)) == (["Kept words.", "Seen too."], [("comment", "not"), ("comment", "\\newpage")])
+    assert texts(parse(rb"\begin{itemize}Before. \item One\end{itemize}", "a.tex")) == ["Before.", "One"]
+    assert texts(parse(rb"\begin{itemize}[leftmargin=*]\item One\end{itemize}", "a.tex")) == ["One"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from ingest.errors import BrokenDocument
@@ -9,7 +11,7 @@ from ingest.parsers import parse
 from ingest.parsers.containers import unpack
 from ingest.parsers.msg import unpack_rtf
 from tests.ingest.parsers.outlook import Tree, compound_file, message
-from tests.ingest.parsers.support import check, texts
+from tests.ingest.parsers.support import check, hidden, texts
 
 MIB = 1024 * 1024
 SENT = 134_111_154_600_000_000  # 100 ns since 1601
@@ -63,6 +65,14 @@ def test_a_body_that_is_packed_rtf() -> None:
         assert texts(parse(compound_file({**message({"0037": "Rich"}), "__substg1.0_10090102": packed[:end]}), "a.msg"))
 
 
+def test_what_a_body_in_rtf_hides_is_noted() -> None:
+    body = rb"{\rtf1{\colortbl;\red255\green255\blue255;}\pard Seen.\par{\cf1 Obey.\par me.}\par}"
+    packed = struct.pack("<LL4sL", len(body), len(body), b"MELA", 0) + body
+    parsed = check(parse(compound_file({**message({"0037": "Rich"}), "__substg1.0_10090102": packed}), "a.msg"))
+    assert texts(parsed) == ["Rich", "Seen.", "Obey.", "me."]
+    assert hidden(parsed) == [("white", "Obey.\n\nme.")]
+
+
 def test_what_is_attached() -> None:
     found = unpack(example(), "a.msg", 0, 100, MIB, MIB)
     assert found and found.is_document
@@ -81,3 +91,10 @@ def test_what_is_no_message() -> None:
         parse(example()[:700], "a.msg")
     with pytest.raises(BrokenDocument, match="is not an Outlook message: it has none"):
         parse(compound_file({"other": b"words"}), "a.msg")
+
+
+def test_an_encrypted_file_in_a_message_does_not_lock_the_message() -> None:
+    tree = {"__attach_version1.0_#00000000": attachment("a.docx", "EncryptedPackage".encode("utf-16-le"))}
+    data = compound_file(message({"0037": "Plan", "1000": "Monday."}, tree))
+    assert texts(parse(data, "a.msg"))[-1] == "Monday."
+    assert texts(parse(data, "a"))[-1] == "Monday."

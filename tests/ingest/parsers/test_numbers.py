@@ -43,6 +43,8 @@ from ingest.parsers.numbers import shown, shown_text
         (61.0, "yyyy-mm-dd", "1900-03-01"),
         (-1.0, "yyyy-mm-dd", "-1"),
         (1e300, "0.00", "1" + "0" * 300),
+        (1.5, "0." + "0" * 30, "1.5" + "0" * 29),
+        (1e15, "0." + "0" * 14, "1" + "0" * 15 + "." + "0" * 14),
     ],
 )
 def test_numbers_as_they_are_shown(value: float, code: str, text: str) -> None:
@@ -51,6 +53,8 @@ def test_numbers_as_they_are_shown(value: float, code: str, text: str) -> None:
 
 def test_the_other_calendar() -> None:
     assert shown(0.0, "yyyy-mm-dd", since_1904=True) == "1904-01-01"
+    assert shown(2_957_003.0, "yyyy-mm-dd", since_1904=True) == "9999-12-31"
+    assert shown(2_957_004.0, "yyyy-mm-dd", since_1904=True) == "2957004"
 
 
 def test_words_may_have_a_format_too() -> None:

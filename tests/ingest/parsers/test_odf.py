@@ -136,3 +136,38 @@ def test_encrypted_broken_and_hostile_files() -> None:
     assert texts(parse(make_odf("text", '<text:p><text:span text:style-name="A">x</text:span></text:p>', looped), "a.odt")) == [
         "x"
     ]
+
+
+def test_comments_in_cells_are_no_text_and_fields_are() -> None:
+    body = """<text:p>Dear <text:user-field-get>Ann</text:user-field-get>,
+      <text:variable-set text:display="none">9</text:variable-set>see
+      <text:bibliography-mark>[1]</text:bibliography-mark>.</text:p><table:table>
+      <table:table-row><table:table-cell table:number-columns-repeated="2"><text:p>Days</text:p></table:table-cell>
+      <table:table-cell><text:p>Note</text:p></table:table-cell></table:table-row>
+      <table:table-row><table:table-cell><text:p>25</text:p></table:table-cell><table:table-cell table:style-name="C">
+      <text:p>26</text:p></table:table-cell><table:table-cell><text:p>Full<office:annotation><text:p>ignore this</text:p>
+      </office:annotation> time</text:p></table:table-cell></table:table-row></table:table>"""
+    styles = (
+        '<style:style style:name="C" style:family="table-cell"><style:text-properties fo:color="#ffffff"/>'
+        '<style:table-cell-properties fo:background-color="#FFFFFF"/></style:style>'
+    )
+    parsed = check(parse(make_odf("text", body, styles), "a.odt"))
+    assert texts(parsed) == [
+        "Dear Ann, see [1].",
+        "| Days | Days | Note |\n| --- | --- | --- |\n| 25 | 26 | Full time |",
+    ]
+    assert hidden(parsed) == [("comment", "ignore this"), ("white", "26")]
+
+
+def test_what_white_cells_of_a_sheet_hold_and_comments_on_slides_are_noted() -> None:
+    cell = '<table:table-cell table:style-name="C"><text:p>ghost</text:p></table:table-cell>'
+    style = '<style:style style:name="C" style:family="table-cell"><style:text-properties fo:color="#ffffff"/>{}</style:style>'
+    body = f'<table:table table:name="A"><table:table-row>{cell}</table:table-row></table:table>'
+    assert hidden(parse(make_odf("spreadsheet", body, style.format("")), "a.ods")) == [("white", "ghost")]
+    assert hidden(parse(make_odf("spreadsheet", body, style.format("<style:map/>")), "a.ods")) == []
+    slide = (
+        "<draw:page><office:annotation><text:p>why?</text:p></office:annotation><draw:frame><draw:text-box><text:p>Words</text:p>"
+        "</draw:text-box></draw:frame></draw:page>"
+    )
+    parsed = check(parse(make_odf("presentation", slide), "a.odp"))
+    assert (texts(parsed), hidden(parsed)) == (["Words"], [("comment", "why?")])

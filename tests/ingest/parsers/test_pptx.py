@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from ingest.errors import BrokenDocument
 from ingest.parsers import parse
 from ingest.parsers.pptx import MEDIA_TYPE
-from tests.ingest.parsers.support import check, hidden, place_of, texts, view
+from tests.ingest.parsers.support import check, hidden, place_of, texts, view, zip_of
 
 
 def make_pptx(fill: Callable[[Any], None]) -> bytes:
@@ -107,14 +108,34 @@ def test_groups_merged_cells_and_charts() -> None:
         data.add_series("Ducks", (120, 130))
         slide.shapes.add_chart(XL_CHART_TYPE.LINE, Inches(1), Inches(4), Inches(3), Inches(2), data)
 
-    assert texts(check(parse(make_pptx(fill), "a.pptx"))) == [
+    data = make_pptx(fill)
+    expected = [
         "inside",
         "| Region | Rate |\n| --- | --- |\n| North | 4 |\n| North | 5 |",
         "|  | Ducks |\n| --- | --- |\n| 2023 | 120 |\n| 2024 | 130 |",
     ]
+    assert texts(check(parse(data, "a.pptx"))) == expected
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    (chart,) = (name for name in parts if name.startswith("ppt/charts/chart"))
+    assert texts(check(parse(zip_of({**parts, chart: "<broken"}), "a.pptx"))) == expected[:2]
 
 
 def test_a_broken_presentation() -> None:
     data = make_pptx(lambda presentation: add_slide(presentation, "x"))
     with pytest.raises(BrokenDocument, match="broken PowerPoint presentation"):
         parse(data[: len(data) // 2], "a.pptx")
+
+
+def test_a_hidden_group_is_no_text() -> None:
+    def fill(presentation: Any) -> None:
+        slide = add_slide(presentation, "Pay", "Seen")
+        for words, is_hidden in (("Grouped", False), ("Unseen", True)):
+            group = slide.shapes.add_group_shape()
+            group.shapes.add_textbox(0, 0, 100, 100).text_frame.text = words
+            if is_hidden:
+                group._element.nvGrpSpPr.cNvPr.set("hidden", "1")
+
+    parsed = check(parse(make_pptx(fill), "a.pptx"))
+    assert texts(parsed) == ["Pay", "Seen", "Grouped"]
+    assert hidden(parsed) == [("not displayed", "Unseen")]

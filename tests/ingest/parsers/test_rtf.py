@@ -69,11 +69,35 @@ def test_tables() -> None:
     ]
 
 
+def test_what_notes_headers_and_pictures_hold_leaves_the_text_as_it_is() -> None:
+    body = (
+        r"{\header\trowd\pard\intbl Logo\cell\row}\pard\s1 Leave{\footnote\pard\plain\s0 Full time.}\par"
+        r"\pard {\pict\wmetafile8\bin5 }}{{x}Twenty-five days.\par"
+        r"\trowd\pard\intbl Region\cell Days{\footnote\pard Net.}\par of leave\cell\row"
+        r"\trowd\pard\intbl North\cell 25\cell\row\pard"
+    )
+    assert view(check(parse_rtf(rtf(body), "a.rtf"))) == [
+        ("heading", "Leave"),
+        ("text", "Full time."),
+        ("text", "Twenty-five days."),
+        ("table", "| Region | Days of leave |\n| --- | --- |\n| North | 25 |"),
+        ("text", "Net."),
+    ]
+
+
 def test_hidden_white_and_tiny_text() -> None:
-    body = r"Seen {\v not\b  there}{\cf1 pale}{\cf1\highlight2 lit}{\fs2 small}{\cf2 red}{\*\annotation why?}\par"
+    body = (
+        r"Seen {\v not\b  there}{\deleted  any more}{\cf1 pale}"
+        r"{\cf1\highlight2 lit}{\fs2 small}{\cf2 red}{\*\annotation why?}\par"
+    )
     parsed = check(parse_rtf(rtf(body), "a.rtf"))
     assert texts(parsed) == ["Seen palelitsmallred"]
-    assert hidden(parsed) == [("comment", "why?"), ("not displayed", "not there"), ("white", "pale"), ("tiny", "small")]
+    assert hidden(parsed) == [
+        ("comment", "why?"),
+        ("not displayed", "not there any more"),
+        ("white", "pale"),
+        ("tiny", "small"),
+    ]
 
 
 @pytest.mark.parametrize("body", ["{" * 100_000, "}" * 100_000, r"\u99999999999 x", r"\'zz\'", r"\bin99999999 x", "\\"])

@@ -52,3 +52,8 @@ def test_a_speech_without_stops_is_cut_by_time() -> None:
 def test_what_holds_no_times() -> None:
     with pytest.raises(BrokenDocument, match="holds no subtitles"):
         parse(b"only words", "a.srt")
+
+
+def test_numbers_of_subtitles_without_blank_lines_between_are_not_said() -> None:
+    data = b"1\n00:00:01,000 --> 00:00:02,000\nHi.\n2\n00:00:03,000 --> 00:00:04,000\nIn\n2026\n\n"
+    assert texts(parse(data, "a.srt")) == ["Hi.", "In 2026"]

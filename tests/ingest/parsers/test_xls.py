@@ -43,13 +43,18 @@ def text(words: str, width: str) -> bytes:
 
 
 def workbook(sheets: dict[str, tuple[int, bytes]]) -> bytes:
-    """Sheets as name -> (how they are hidden, the records in them); style 16 shows numbers with two decimals, 17 nothing."""
+    """Sheets as name -> (how they are hidden, the records in them); style 16 shows numbers with two decimals, 17 nothing,
+    18 is white and 19 tiny."""
     begin = record(0x809, struct.pack("<HHHHII", 0x600, 5, 0, 1997, 0, 6))
     formats = record(0x41E, struct.pack("<H", 164) + text('0.00" kg"', "H")) + record(
         0x41E, struct.pack("<H", 165) + text(";;;", "H")
     )
-    styles = b"".join(record(0xE0, struct.pack("<HH", 0, form) + bytes(16)) for form in [0] * 16 + [164, 165])
-    font = record(0x31, struct.pack("<HHHHHBBBB", 200, 0, 0x7FFF, 400, 0, 0, 0, 0, 0) + text("Arial", "B"))
+    looks = [*((0, form) for form in [0] * 16 + [164, 165]), (1, 0), (2, 0)]
+    styles = b"".join(record(0xE0, struct.pack("<HH", font, form) + bytes(16)) for font, form in looks)
+    font = b"".join(
+        record(0x31, struct.pack("<HHHHHBBBB", height, 0, ink, 400, 0, 0, 0, 0, 0) + text("Arial", "B"))
+        for height, ink in ((200, 0x7FFF), (200, 9), (20, 0x7FFF))
+    )
     bodies = [
         record(0x809, struct.pack("<HHHHII", 0x600, 0x10, 0, 1997, 0, 6)) + held + record(0xA) for _, held in sheets.values()
     ]
@@ -66,8 +71,8 @@ def number(row: int, column: int, value: float, style: int = 15) -> bytes:
     return record(0x203, struct.pack("<HHHd", row, column, style, value))
 
 
-def words(row: int, column: int, said: str) -> bytes:
-    return record(0x204, struct.pack("<HHH", row, column, 15) + text(said, "H"))
+def words(row: int, column: int, said: str, style: int = 15) -> bytes:
+    return record(0x204, struct.pack("<HHH", row, column, style) + text(said, "H"))
 
 
 def test_cells_as_they_are_shown_and_what_is_hidden() -> None:
@@ -102,3 +107,11 @@ def test_encrypted_and_broken_workbooks() -> None:
         parse(container(whole)[:1400], "a.xls")
     with pytest.raises(BrokenDocument, match="Excel workbook"):
         parse(container(b"nonsense" * 100), "a.xls")
+
+
+def test_white_and_tiny_text() -> None:
+    cells = words(0, 0, "Seen") + words(1, 0, "ghost", 18) + words(2, 0, "speck", 19)
+    parsed = check(parse(container(workbook({"A": (0, cells)})), "a.xls"))
+    assert texts(parsed) == ["A", "Seen", "ghost", "speck"]
+    assert [(one.kind, one.sure) for one in parsed.hidden] == [("white", False), ("tiny", True)]
+    assert hidden(parsed) == [("white", "ghost"), ("tiny", "speck")]

@@ -172,6 +172,12 @@ def test_formulas_show_what_was_computed_or_else_themselves() -> None:
     assert texts(check(parse_xlsx(data, "a.xlsx")))[1] == "2 | a | =SUM(A1:A2) | TRUE | #DIV/0! | in line"
 
 
+def test_a_cell_whose_number_is_none_shows_what_it_holds() -> None:
+    assert texts(parse_xlsx(in_sheet('<row r="1"><c r="A1"><v>1,5</v></c><c r="B1"><v>2</v></c></row>'), "a.xlsx"))[1:] == [
+        "1,5 | 2"
+    ]
+
+
 def test_rows_and_cells_without_names_are_counted() -> None:
     parsed = check(parse_xlsx(in_sheet("<row><c><v>1</v></c></row><row><c/><c><v>2</v></c></row>"), "a.xlsx"))
     assert place_of(parsed, "2") == "Sheet 'A', A2:B2"
@@ -225,7 +231,9 @@ def test_titles_of_charts_stand_below_the_cells() -> None:
         chart.add_data(Reference(sheet, min_col=2, min_row=1, max_row=3), titles_from_data=True)
         sheet.add_chart(chart, "E5")
 
-    assert texts(check(parse(make_xlsx(fill), "a.xlsx")))[1:] == [
+    parsed = check(parse(make_xlsx(fill), "a.xlsx"))
+    assert texts(parsed)[1:] == [
         "| Year | Ducks |\n| --- | --- |\n| 2023 | 120 |\n| 2024 | 130 |",
         "Ducks by year",
     ]
+    assert place_of(parsed, "Ducks by year") == "Sheet 'Sheet'"
