@@ -15,9 +15,9 @@ from ingest.settings import IngestSettings
     ("value", "passwords"),
     [
         ("", []),
-        ("one, and a comma", ["one, and a comma"]),
-        ('["one", "two"]', ["one", "two"]),
-        ("[1234]", ["1234"]),
+        ("sesame, and a comma", ["sesame, and a comma"]),
+        ('["sesame-one", "sesame-two"]', ["sesame-one", "sesame-two"]),
+        ("[918273645]", ["918273645"]),
         ("[not a list", ["[not a list"]),
     ],
 )
