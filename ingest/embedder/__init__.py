@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.embedder.base import Embedded, Embedder, Vectors, embed_in_steps
+from ingest.embedder.base import Embedded, Embedder, Vectors
 from ingest.embedder.hashed import HashEmbedder
 from ingest.embedder.load import light_embedder, load_embedder, writers_embedder
 from ingest.embedder.sentence import SentenceTransformerEmbedder
@@ -13,7 +13,6 @@ __all__ = [
     "HashEmbedder",
     "SentenceTransformerEmbedder",
     "Vectors",
-    "embed_in_steps",
     "light_embedder",
     "load_embedder",
     "writers_embedder",

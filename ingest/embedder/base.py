@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -50,20 +50,6 @@ class Embedder(Protocol):
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has, whole and without special tokens."""
-
-
-def embed_in_steps(
-    embedder: Embedder, texts: Sequence[str], spans: Sequence[Sequence[Span]], step: int, done: Callable[[int], None]
-) -> Embedded:
-    """As `embed_passages`, telling `done` after every `step` texts how many were embedded."""
-    passages = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
-    sentences: list[Vectors] = []
-    for at in range(0, len(texts), step):
-        embedded = embedder.embed_passages(texts[at : at + step], spans[at : at + step])
-        passages[at : at + step] = embedded.passages
-        sentences.extend(embedded.sentences)
-        done(len(embedded.sentences))
-    return Embedded(passages, tuple(sentences))
 
 
 def encodable(texts: Sequence[str]) -> list[str]:

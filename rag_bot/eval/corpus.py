@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ingest.build import open_pipeline
 from ingest.chunker import Chunker
-from ingest.embedder import embed_in_steps
 from ingest.index import Index, document_id
 from ingest.parsers import parse
 from ingest.parsers.builder import TextBuilder
@@ -74,7 +73,7 @@ def _add(index: Index, settings: IngestSettings, texts: Sequence[Text]) -> None:
         for some, each in zip(chunks, shown, strict=True)
         for chunk, text in zip(some, each, strict=True)
     ]
-    embedded = embed_in_steps(embedder, [text for some in shown for text in some], spans, 512, lambda done: None)
+    embedded = embedder.embed_passages([text for some in shown for text in some], spans)
     at = 0
     for document, some in zip(documents, chunks, strict=True):
         if some:

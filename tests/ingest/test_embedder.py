@@ -17,7 +17,6 @@ from ingest.embedder import (
     HashEmbedder,
     SentenceTransformerEmbedder,
     Vectors,
-    embed_in_steps,
     light_embedder,
     load_embedder,
     writers_embedder,
@@ -212,15 +211,6 @@ def test_a_large_job_gets_the_model_that_is_faster_once_it_runs() -> None:
     growing.embed_queries(PASSAGES)
     assert growing.count_tokens(["two words"]) == [2]
     assert [one.embedded for one in loaded] == [2 * len(PASSAGES)]
-
-
-def test_steps_are_told() -> None:
-    told: list[int] = []
-    embedded = embed_in_steps(HashEmbedder(), PASSAGES, SPANS, 3, told.append)
-    whole = HashEmbedder().embed_passages(PASSAGES, SPANS)
-    assert told == [3, 1]
-    assert (embedded.passages == whole.passages).all()
-    assert all((one == other).all() for one, other in zip(embedded.sentences, whole.sentences, strict=True))
 
 
 def test_an_embedder_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ingest.curate.curator import compared
 from ingest.curate.sign import sign
 from ingest.errors import SourceError
 from ingest.index import STORE, Index
-from ingest.pipeline import Pipeline
+from ingest.pipeline import Pipeline, _Run
 from ingest.plan import plan
 from ingest.settings import IngestSettings
 from ingest.store import Store
@@ -223,6 +223,34 @@ def test_small_documents_are_embedded_together_by_a_thread_of_its_own(tmp_path: 
         assert threading.current_thread().name not in embedder.threads
         assert [Path(e.source).name for e in report.documents] == [f"{n:03}.txt" for n in range(100)]
         assert pipeline.index.ledger()[::-1] == list(report.documents)
+
+
+def test_an_embedder_with_nothing_to_do_begins_with_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.feed._BATCH_TOKENS", 900)  # more than there are
+    monkeypatch.setattr("ingest.feed._PATIENCE", 600.0)
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for n in range(100):
+        (folder / f"{n:03}.txt").write_text(f"Note {n} is here.")
+    with open_pipeline(SETTINGS, path=tmp_path / "index", embedder=SlowEmbedder()) as pipeline:
+        pipeline.add([folder])
+        embedder = pipeline.index.embedder
+        assert isinstance(embedder, SlowEmbedder)
+        assert 10 < embedder.calls[0] < 50 and sum(embedder.calls) == 100
+
+
+def test_a_large_index_is_published_less_often(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[int] = []
+    monkeypatch.setattr(pipeline.index, "publish", lambda: published.append(1))
+    run = _Run(0, None)
+    run.published -= 100.0
+    run.publishing = 10.0
+    pipeline._publish_now_and_then(run)
+    assert published == []
+    run.publishing = 4.0
+    pipeline._publish_now_and_then(run)
+    pipeline._publish_now_and_then(run)
+    assert published == [1] and run.publishing < 4.0
 
 
 def test_a_huge_document_is_embedded_in_parts_and_stored_whole(tmp_path: Path) -> None:
