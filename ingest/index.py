@@ -58,7 +58,7 @@ _FOLDED_AT_ONCE = 100
 _DEEPEST = 100  # times the usual depth, where copies of the same text fill it
 _MOST_PLACES = 100  # of the same text, named in a hit
 _LOOKED_AT = 40  # of the fused ranking: more of them find no more
-_TRIES = 5  # searches of an index that another process changes just then
+_TRIES = 20  # searches of an index that another process changes just then
 # Below this size the published files are written anew after each run (a second or two); above it, when a twentieth
 # has changed: until then what is new is searched from small indexes beside them.
 _ALWAYS_PUBLISH = 50_000
