@@ -5,6 +5,7 @@ BotError
 ├── Busy                 more questions at once than the service takes; try again later
 ├── NotFound             no such conversation, answer or document
 ├── BadSetting           a setting has a value that can't be used
+├── BadAccount           a user, key or quota can't be so
 ├── BadDataset           a set of questions, or a run of one, can't be read or used
 ├── ExtraMissing         a part that comes with an extra of the package is not installed
 ├── LLMError             the LLM failed
@@ -45,6 +46,10 @@ class NotFound(BotError):
 
 class BadSetting(BotError):
     """A setting has a value that can't be used."""
+
+
+class BadAccount(BotError):
+    """A user, key or quota can't be so."""
 
 
 class BadDataset(BotError):
