@@ -30,7 +30,8 @@ _ABANDONED = 3600.0  # seconds after which a file without its job is one that wa
 @dataclass(frozen=True, slots=True)
 class Job:
     """One upload. Its id tells its place: ids rise. `entry` is the ledger's line once it has one; `problem` says, as an object
-    with `status` and `detail`, why it was not taken in where no line does. Times are ISO 8601, UTC."""
+    with `status` and `detail`, why it was not taken in where no line does. `owner` is whoever sent it, empty where nobody asks.
+    Times are ISO 8601, UTC."""
 
     job_id: str
     name: str
@@ -40,6 +41,7 @@ class Job:
     ended_at: str | None = None
     entry: LedgerEntry | None = None
     problem: dict[str, Any] | None = None
+    owner: str = ""
 
     @property
     def over(self) -> bool:
@@ -57,7 +59,7 @@ class Uploads:
         self._folder = index / FOLDER
         self._most, self._most_bytes = most, most_bytes
 
-    def put(self, name: str, file: BinaryIO) -> Job:
+    def put(self, name: str, file: BinaryIO, owner: str = "") -> Job:
         """Accept a file: it is on the disk when this returns. Raises QueueFull, StorageFull or IndexReadOnly."""
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
@@ -68,7 +70,7 @@ class Uploads:
             raise QueueFull(
                 f"The uploads that wait take up {self._most_bytes:,} bytes, the most they may.", "Send it again later."
             )
-        job = Job(f"{time.time_ns():016x}{secrets.token_hex(8)}", name, size, _now())
+        job = Job(f"{time.time_ns():016x}{secrets.token_hex(8)}", name, size, _now(), owner=owner)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._file(job.job_id).open("xb") as kept:
@@ -91,7 +93,7 @@ class Uploads:
                 return _read(self._note(job_id).read_bytes())
             except FileNotFoundError:
                 pass
-        raise JobNotFound(f"There is no job {job_id!r}.", "Jobs that are over are forgotten after a while.")
+        raise no_job(job_id)
 
     def waiting(self) -> list[Job]:
         """The jobs that are not over, in the order in which they came."""
@@ -156,6 +158,10 @@ class Uploads:
 
     def _file(self, job_id: str) -> Path:
         return self._folder / f"{job_id}.bin"
+
+
+def no_job(job_id: str) -> JobNotFound:
+    return JobNotFound(f"There is no job {job_id!r}.", "Jobs that are over are forgotten after a while.")
 
 
 def _read(data: bytes) -> Job:

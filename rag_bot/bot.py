@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -114,6 +114,7 @@ class _Draft:
     standalone: Standalone
     model: str
     allowed: Allowed
+    owner: str | None = None
     hits: Sequence[Hit] = ()
     evidence: Sequence[Evidence] = ()
     confidence: float = 0.0
@@ -203,9 +204,11 @@ class Bot:
         *,
         turns: Sequence[Turn] | None = None,
         allowed: Allowed | None = None,
+        owner: str | None = None,
     ) -> Answer:
         """The whole answer: what `stream` yields last."""
-        async with aclosing(self.stream(question, conversation_id, turns=turns, allowed=allowed)) as events:
+        stream = self.stream(question, conversation_id, turns=turns, allowed=allowed, owner=owner)
+        async with aclosing(stream) as events:
             async for event in events:
                 if isinstance(event, DoneEvent):
                     return event.answer
@@ -218,17 +221,19 @@ class Bot:
         *,
         turns: Sequence[Turn] | None = None,
         allowed: Allowed | None = None,
+        owner: str | None = None,
         tone: Tone = "plain",
     ) -> AsyncGenerator[Event, None]:
         """The events of an answer as they happen; the last is DoneEvent. Closing the stream stops the work.
 
         `turns` is a conversation that the caller keeps: nothing is stored then. `allowed` says which documents the
-        answer, and a refusal's nearest sections, may come from; None: those that everyone may read. `tone` is how it is to
-        be said. Raises BadQuestion or NotFound before the first event.
+        answer, and a refusal's nearest sections, may come from; None: those that everyone may read. `owner` is whose the
+        conversation is and whom what LLMs take is counted for; None: everybody's. `tone` is how it is to be said.
+        Raises BadQuestion or NotFound before the first event.
         """
         allowed = allowed or self.everyone
         parts = self._shown_to(allowed)
-        draft = await self._begin(parts, question, conversation_id, turns, allowed)
+        draft = await self._begin(parts, question, conversation_id, turns, allowed, owner)
         draft.tone = tone
         try:
             async with aclosing(self._story(parts, draft, keep=turns is None)) as events:
@@ -317,14 +322,14 @@ class Bot:
         parts = self._shown_to(may)
         return await self._in_thread(lambda: self._found(parts, clean(query), k, may, mode))
 
-    async def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
-        """The characters from `start` to `end` of a document's text, as readers may see it. Raises DocumentNotFound."""
-        parts = self._opened()
+    async def text(self, document_id: str, start: int = 0, end: int | None = None, *, allowed: Allowed | None = None) -> str:
+        """The characters from `start` to `end` of a document's text, as its readers may see it. Raises DocumentNotFound."""
+        parts = self._shown_to(allowed or self.everyone)
         return await self._in_thread((parts.masking or parts.index).text, document_id, start, end)
 
-    async def original(self, document_id: str) -> Path:
+    async def original(self, document_id: str, *, allowed: Allowed | None = None) -> Path:
         """The file that a document was made from. Raises DocumentNotFound, or SourceError where it can't be given out."""
-        parts = self._opened()
+        parts = self._shown_to(allowed or self.everyone)
         return await self._in_thread((parts.masking or parts.index).original, document_id)
 
     async def upload(
@@ -334,10 +339,10 @@ class Bot:
         it by raising an exception. Raises IndexBusy, IndexReadOnly or StorageFull."""
         return await self._write(lambda pipeline: pipeline.upload(name, data if isinstance(data, bytes) else data(), progress))
 
-    async def places(self, document_id: str, start: int, end: int) -> list[PagePlaces]:
+    async def places(self, document_id: str, start: int, end: int, *, allowed: Allowed | None = None) -> list[PagePlaces]:
         """Where the characters from `start` to `end` of a document stand on its pages; nothing where it has none, or where
         they are not found. Raises DocumentNotFound, or SourceError where the original can't be given out or read."""
-        parts = self._opened()
+        parts = self._shown_to(allowed or self.everyone)
         return await self._in_thread(self._places, parts, document_id, start, end)
 
     async def remove(self, document_id: str) -> LedgerEntry:
@@ -359,7 +364,13 @@ class Bot:
     # --- the parts of the story
 
     async def _begin(
-        self, parts: Parts, question: str, conversation_id: str | None, turns: Sequence[Turn] | None, allowed: Allowed
+        self,
+        parts: Parts,
+        question: str,
+        conversation_id: str | None,
+        turns: Sequence[Turn] | None,
+        allowed: Allowed,
+        owner: str | None,
     ) -> _Draft:
         question = clean(question).strip()
         if not question:
@@ -372,12 +383,18 @@ class Bot:
         trace, budget = Trace(), Budget(self.settings.llm_first_seconds, self.settings.llm_seconds)
         with trace.step("memory"):
             if turns is None:
-                turns = await self._in_thread(parts.memory.turns, conversation_id) if conversation_id else ()
+                turns = await self._in_thread(self._said, parts, conversation_id, owner, allowed) if conversation_id else ()
         limit = self.settings.max_question_chars
         turns = [replace(turn, question=turn.question[:limit]) for turn in turns[-_TURNS:]]
         new, alone = conversation_id is None, Standalone(question, question)
         conversation_id = conversation_id or secrets.token_urlsafe(12)
-        return _Draft(question, conversation_id, new, trace, budget, turns, alone, parts.answerer.name, allowed)
+        return _Draft(question, conversation_id, new, trace, budget, turns, alone, parts.answerer.name, allowed, owner)
+
+    @staticmethod
+    def _said(parts: Parts, conversation_id: str, owner: str | None, allowed: Allowed) -> list[Turn]:
+        """The turns so far; with accounts, without those that rest on a document which the owner may not read any more."""
+        turns = parts.memory.turns(conversation_id, _TURNS, owner)
+        return turns if owner is None else [turn for turn in turns if readable(parts.index, allowed, turn.cited)]
 
     async def _asked(self, parts: Parts, draft: _Draft, question: str) -> Vectors:
         """The question's vector, once the rails have seen it: what they refuse stands in `draft.refused`, what they mask is
@@ -511,7 +528,7 @@ class Bot:
     @staticmethod
     def _keep(parts: Parts, draft: _Draft, answer: Answer) -> None:
         try:
-            parts.memory.save(draft.question, answer, new=draft.new)
+            parts.memory.save(draft.question, answer, new=draft.new, owner=draft.owner or "")
         except StateError as error:
             _log.error("The turn was not kept: %s", error)  # the answer is there all the same
         except NotFound:
@@ -521,7 +538,8 @@ class Bot:
     def _account(parts: Parts, draft: _Draft, keep: bool) -> None:
         """Keep what LLMs took for an answer, whether it was given and kept or not."""
         try:
-            parts.memory.spent(draft.answer_id, draft.budget.by_model, draft.conversation_id if keep else "")
+            conversation_id = draft.conversation_id if keep else ""
+            parts.memory.spent(draft.answer_id, draft.budget.by_model, conversation_id, draft.owner or "")
         except StateError as error:
             _log.error("What was spent was not kept: %s", error)
 
@@ -616,3 +634,11 @@ def text_reader(index: Index) -> Callable[[str, int, int], str]:
             return ""
 
     return read
+
+
+def readable(index: Index, allowed: Allowed, document_ids: Iterable[str]) -> bool:
+    """Whether all these documents are there and may be read."""
+    try:
+        return all(allowed(index.document(document_id)) for document_id in document_ids)
+    except DocumentNotFound:
+        return False

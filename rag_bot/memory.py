@@ -28,6 +28,7 @@ _conversations = sa.Table(
     _metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("title", sa.Text, nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False, default="", server_default="", index=True),
     # Times are ISO 8601 in UTC with microseconds: as text they sort by time in every database.
     sa.Column("created_at", sa.String(32), nullable=False),
     sa.Column("updated_at", sa.String(32), nullable=False, index=True),
@@ -166,7 +167,7 @@ class Memory:
         self.open()
         return secrets.token_urlsafe(16)
 
-    def turns(self, conversation_id: str, limit: int = 6) -> list[Turn]:
+    def turns(self, conversation_id: str, limit: int = 6, owner: str | None = None) -> list[Turn]:
         """The last turns of a conversation, oldest first, without those that a rail refused. Raises `NotFound`."""
         columns = _turns.c
         newest = (
@@ -176,36 +177,44 @@ class Memory:
             .limit(limit)
         )
         with self.transaction() as connection:
-            _find(connection, conversation_id)
+            _find(connection, conversation_id, owner)
             rows = connection.execute(newest).all()
         return [
-            Turn(row.asked, row.answer, row.standalone, row.abstained)
+            Turn(
+                row.asked,
+                row.answer,
+                row.standalone,
+                row.abstained,
+                tuple(dict.fromkeys(c["document_id"] for c in row.answer_object["citations"])),
+            )
             for row in reversed(rows)
             if not row.answer_object["blocked"]
         ]
 
-    def save(self, asked: str, answer: Answer, *, new: bool = True) -> None:
+    def save(self, asked: str, answer: Answer, *, new: bool = True, owner: str = "") -> None:
         """Keep an answer as the next turn of its conversation; one that isn't there is made if it is `new`.
 
         Raises `NotFound` if it isn't: it was deleted while the answer was made.
         """
         try:
-            self._save(asked, answer, new)
+            self._save(asked, answer, new, owner)
         except IntegrityError:
             # Two answers made the same new conversation at once; the second finds it there.
             with self._translated():
-                self._save(asked, answer, new)
+                self._save(asked, answer, new, owner)
 
-    def conversations(self, limit: int = 50, before: str | None = None) -> list[Conversation]:
+    def conversations(self, limit: int = 50, before: str | None = None, owner: str | None = None) -> list[Conversation]:
         """Conversations, last used first; `before` is the `updated_at` of the last one seen, to go on from there."""
         columns = _conversations.c
         query = sa.select(_conversations).order_by(columns.updated_at.desc(), columns.id).limit(limit)
         if before is not None:
             query = query.where(columns.updated_at < before)
+        if owner is not None:
+            query = query.where(columns.owner == owner)
         with self.transaction() as connection:
             return [_conversation(row) for row in connection.execute(query)]
 
-    def conversation(self, conversation_id: str) -> SavedConversation:
+    def conversation(self, conversation_id: str, owner: str | None = None) -> SavedConversation:
         """A conversation with all its turns. Raises `NotFound`."""
         query = (
             sa.select(_turns.c.asked, _turns.c.answer_object, _turns.c.at, _feedback.c.thumb)
@@ -214,7 +223,7 @@ class Memory:
             .order_by(_turns.c.position)
         )
         with self.transaction() as connection:
-            found = _find(connection, conversation_id)
+            found = _find(connection, conversation_id, owner)
             rows = connection.execute(query).all()
         return SavedConversation(found, tuple(SavedTurn(row.asked, row.answer_object, row.at, row.thumb) for row in rows))
 
@@ -233,20 +242,24 @@ class Memory:
             rows = connection.execute(query).all()
         return [SavedTurn(row.asked, row.answer_object, row.at, row.thumb) for row in reversed(rows)]
 
-    def rename(self, conversation_id: str, title: str) -> Conversation:
+    def rename(self, conversation_id: str, title: str, owner: str | None = None) -> Conversation:
         """Give a conversation another title. Raises `NotFound`."""
         change = sa.update(_conversations).where(_conversations.c.id == conversation_id).values(title=plain(title))
         with self.transaction() as connection:
+            _find(connection, conversation_id, owner)
             connection.execute(change)
             return _find(connection, conversation_id)
 
-    def delete(self, conversation_id: str) -> None:
+    def delete(self, conversation_id: str, owner: str | None = None) -> None:
         """Forget a conversation with its turns and their feedback. Raises `NotFound`."""
         with self.transaction() as connection:
+            _find(connection, conversation_id, owner)
             if not connection.execute(sa.delete(_conversations).where(_conversations.c.id == conversation_id)).rowcount:
                 raise _unknown(conversation_id)
 
-    def feedback(self, answer_id: str, thumb: int, reason: str | None = None, right_source: str | None = None) -> None:
+    def feedback(
+        self, answer_id: str, thumb: int, reason: str | None = None, right_source: str | None = None, owner: str | None = None
+    ) -> None:
         """Keep what a person says of an answer; the last word counts. Raises `NotFound`."""
         values = {
             "thumb": thumb,
@@ -257,6 +270,10 @@ class Memory:
         with self.transaction() as connection:
             # Deleting and writing in one transaction that first locks the answer's row: two thumbs at once don't collide.
             locked = sa.update(_turns).where(_turns.c.answer_id == answer_id).values(answer_id=answer_id)
+            if owner is not None:
+                locked = locked.where(
+                    _turns.c.conversation_id.in_(sa.select(_conversations.c.id).where(_conversations.c.owner == owner))
+                )
             if not connection.execute(locked).rowcount:
                 raise NotFound(f"There is no answer {answer_id!r}.", "Use the answer_id of a kept answer.")
             connection.execute(sa.delete(_feedback).where(_feedback.c.answer_id == answer_id))
@@ -280,6 +297,16 @@ class Memory:
             with self.transaction() as connection:
                 connection.execute(sa.insert(_usage), rows)
 
+    def spent_since(self, key: str, since: date) -> tuple[int, float]:
+        columns = _usage.c
+        sums = sa.select(
+            sa.func.coalesce(sa.func.sum(columns.prompt_tokens + columns.completion_tokens), 0),
+            sa.func.coalesce(sa.func.sum(columns.cost), 0.0),
+        )
+        with self.transaction() as connection:
+            row = connection.execute(sums.where(columns.key == key, columns.day >= since.isoformat())).one()
+        return int(row[0]), float(row[1])
+
     def usage(self, by: UsageBy = "day", since: date | None = None) -> list[Spending]:
         """What was spent, since the beginning of a day (UTC) or ever: days in order, else the dearest first."""
         columns = _usage.c
@@ -299,16 +326,20 @@ class Memory:
         """Let go of the database; a later call opens it again."""
         self._engine.dispose()
 
-    def _save(self, asked: str, answer: Answer, new: bool) -> None:
+    def _save(self, asked: str, answer: Answer, new: bool, owner: str) -> None:
         at, asked = now(), plain(asked)
         key = answer.conversation_id
         with self.transaction(translate=False) as connection:
             # The update comes first because it locks: turns of one conversation are then numbered one after another.
-            touched = sa.update(_conversations).where(_conversations.c.id == key).values(updated_at=at)
+            touched = (
+                sa.update(_conversations)
+                .where(_conversations.c.id == key, _conversations.c.owner == owner)
+                .values(updated_at=at)
+            )
             if not connection.execute(touched).rowcount:
                 if not new:
                     raise NotFound(f"There is no conversation {key!r}.", "Begin a new one.")
-                row = {"id": key, "title": _title(asked), "created_at": at, "updated_at": at}
+                row = {"id": key, "title": _title(asked), "created_at": at, "updated_at": at, "owner": owner}
                 connection.execute(sa.insert(_conversations).values(row))
             last = sa.select(sa.func.max(_turns.c.position)).where(_turns.c.conversation_id == key)
             position = connection.execute(last).scalar()
@@ -329,6 +360,9 @@ class Memory:
     def _prepare(self) -> None:
         with self._engine.begin() as connection:
             _metadata.create_all(connection)
+            from rag_bot.accounts.tables import metadata
+
+            metadata.create_all(connection)
             versions: Sequence[int] = connection.execute(sa.select(_version.c.version)).scalars().all()
             if not versions:
                 connection.execute(sa.insert(_version).values(version=SCHEMA_VERSION))
@@ -387,9 +421,9 @@ def _folder(url: sa.URL) -> Path | None:
     return Path(url.database).absolute().parent
 
 
-def _find(connection: sa.Connection, conversation_id: str) -> Conversation:
+def _find(connection: sa.Connection, conversation_id: str, owner: str | None = None) -> Conversation:
     row = connection.execute(sa.select(_conversations).where(_conversations.c.id == conversation_id)).one_or_none()
-    if row is None:
+    if row is None or (owner is not None and row.owner != owner):
         raise _unknown(conversation_id)
     return _conversation(row)
 

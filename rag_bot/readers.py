@@ -11,7 +11,7 @@ from typing import Any
 
 from ingest.sources.archives import MARK
 from ingest.types import DocumentInfo
-from rag_bot.errors import BadSetting
+from rag_bot.errors import BadSetting, NotFound
 
 PRIVATE = "upload:private/"
 """How the source of a document begins that belongs to one person or one channel."""
@@ -137,6 +137,19 @@ class Readers:
         if collection and not sources:  # a collection that is no more has nothing in it
             sources = ("\0",)
         return Scope(rules, groups, owner, sources)
+
+    def scope_of(self, groups: frozenset[str], owner: str = "", collection: str = "") -> Scope:
+        """What somebody of these groups may read."""
+        return Scope(self.rules, {groups}, owner)
+
+    def collection_for(self, groups: frozenset[str], collection: str) -> Scope:
+        sources = self.rules.collections.get(collection)
+        if not sources:
+            raise NotFound(f"There is no collection {collection!r}.", "GET /v1/collections shows what there is.")
+        return Scope(self.rules, {groups}, "", sources)
+
+    def collections_of(self, groups: frozenset[str]) -> list[str]:
+        return sorted(self.rules.collections)
 
     def everyone(self) -> Scope:
         """What anybody may read."""

@@ -141,8 +141,43 @@ class Settings(IngestSettings):
     )
     max_concurrent: int = Field(default=64, ge=1, description="Questions worked on at once; more get 503 with Retry-After.")
     rate_per_minute: int = Field(
-        default=0, ge=0, description="Questions a client address may ask a minute; more get 429; 0: no limit."
+        default=0,
+        ge=0,
+        description="Questions a client address (with accounts: each user and key) may ask a minute; more get 429; "
+        "0: no limit.",
     )
+    questions_per_day: int = Field(
+        default=0, ge=0, description="Questions each user and key may ask a day (UTC), with accounts; 0: no limit."
+    )
+    uploads_per_day: int = Field(
+        default=0, ge=0, description="Documents each user and key may add a day (UTC), with accounts; 0: no limit."
+    )
+    tokens_per_day: int = Field(
+        default=0, ge=0, description="Tokens of LLMs each user and key may take a day (UTC), with accounts; 0: no limit."
+    )
+    cost_per_day: float = Field(
+        default=0.0,
+        ge=0,
+        description="US dollars each user's and key's questions may cost a day (UTC), with accounts; 0: no limit.",
+    )
+    auth: Literal["off", "on"] = Field(
+        default="off",
+        description="Accounts: `off` on a laptop, where nobody signs in; `on`: every request needs an API key or a session "
+        "(docs/access.md). A service that others can reach needs `on`.",
+    )
+    admin_password: SecretStr | None = Field(
+        default=None, description="With accounts, and no user at all, the user `admin` is made with this password at the start."
+    )
+    metrics_key: SecretStr | None = Field(
+        default=None, description="With accounts, a bearer token that may read `/metrics` and nothing else."
+    )
+    session_hours: float = Field(default=12.0, gt=0, description="After so many hours without a request a session is over.")
+    audit: Literal["changes", "all"] = Field(
+        default="changes",
+        description="With accounts, what the audit log keeps: `changes` of documents and accounts, signing in and what was "
+        "refused; `all`: that somebody asked or read a document as well.",
+    )
+    audit_days: int = Field(default=365, ge=0, description="Days that a line stays in the audit log; 0: for ever.")
     shutdown_seconds: float = Field(
         default=5.0, gt=0, description="How long open streams may take to end when the service stops."
     )
@@ -180,7 +215,15 @@ class Settings(IngestSettings):
         description="How long a question stays with a process that says nothing; after that another takes it over.",
     )
 
-    @field_validator("slack_bot_token", "slack_app_token", "slack_signing_secret", "slack_config_token", mode="before")
+    @field_validator(
+        "slack_bot_token",
+        "slack_app_token",
+        "slack_signing_secret",
+        "slack_config_token",
+        "admin_password",
+        "metrics_key",
+        mode="before",
+    )
     @classmethod
     def _blank_is_none(cls, value: object) -> object:
         return value if str(value or "").strip() else None

@@ -16,12 +16,13 @@ Tone: TypeAlias = Literal["plain", "friendly", "brief"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One earlier exchange of a conversation, oldest first in a list of them."""
+    """One earlier exchange of a conversation, oldest first in a list of them. `cited` are the documents of its answer."""
 
     question: str
     answer: str
     standalone: str = ""
     abstained: bool = False
+    cited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

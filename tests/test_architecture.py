@@ -85,6 +85,7 @@ COMMAND_LINES = (
     "rag_bot.models_cli",
     "rag_bot.rails_cli",
     "rag_bot.usage_cli",
+    "rag_bot.accounts_cli",
     "rag_bot.eval_cli",
     "rag_bot.compare_cli",
     "rag_bot.gaps_cli",

@@ -18,7 +18,9 @@ _hasher = PasswordHasher()
 def hashed(password: str) -> str:
     """What is kept of a password. Raises BadAccount for one that is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise BadAccount(f"The password has {len(password)} characters.", f"Take {SHORTEST} to {LONGEST}; a sentence does well.")
+        raise BadAccount(
+            f"The password has {len(password)} characters.", f"Take {SHORTEST} to {LONGEST}; a sentence does well."
+        )
     with _AT_ONCE:
         return _hasher.hash(password)
 
@@ -27,9 +29,10 @@ def matches(kept: str, password: str) -> bool:
     """Whether the password is the one that was kept. Of nothing kept it takes as long to say no."""
     try:
         with _AT_ONCE:
-            return _hasher.verify(kept or _nobodys(), password[: LONGEST + 1]) and bool(kept)
+            _hasher.verify(kept or _nobodys(), password[: LONGEST + 1])
     except (VerificationError, InvalidHashError):
         return False
+    return bool(kept)
 
 
 def outdated(kept: str) -> bool:

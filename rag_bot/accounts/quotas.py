@@ -125,7 +125,9 @@ class Counting:
         # What an answer will take is known when it is there: the last question of a day may go over.
         pairs = [("tokens", quotas.tokens_per_day, tokens), ("cost", quotas.cost_per_day, cost)]
         return [
-            Standing(name, limit, DAY, limit - used if used < limit else -1.0, _reset(now, DAY)) for name, limit, used in pairs if limit
+            Standing(name, limit, DAY, limit - used if used < limit else -1.0, _reset(now, DAY))
+            for name, limit, used in pairs
+            if limit
         ]
 
     def _add(self, connection: sa.Connection, whose: str, what: str, seconds: int, now: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, get_args
 
 from rag_bot.errors import BadAccount
 
@@ -27,6 +27,7 @@ class Principal:
     """Whoever a request comes from. `id` is what they own things by: `user:…`, `key:…` or `local`.
 
     `groups` decide which documents they read, `permissions` what they may do; an admin reads no more than their groups may.
+    `email` and `person` are what the file of readers may know them by: never what they could have chosen themselves.
     `quotas` are their own; what they don't name is as the settings say.
     """
 
@@ -36,6 +37,7 @@ class Principal:
     permissions: frozenset[Permission]
     groups: frozenset[str] = frozenset()
     email: str = ""
+    person: str = ""
     kind: Kind = "user"
     quotas: Mapping[str, float] = field(default_factory=dict, hash=False)
 
@@ -63,7 +65,7 @@ def role_of(role: str) -> Role:
     """Raises BadAccount."""
     if role not in ROLES:
         raise BadAccount(f"There is no role {role!r}.", f"There are {', '.join(ROLES)}.")
-    return cast(Role, role)
+    return role
 
 
 def permissions_of(named: Collection[str], role: str) -> tuple[Permission, ...]:

@@ -37,7 +37,8 @@ class User:
 
     @property
     def principal(self) -> Principal:
-        return Principal(f"user:{self.id}", self.name, self.role, MAY[self.role], frozenset(self.groups), self.email)
+        person = self.name if self.issuer == LOCAL else ""  # a provider may let people choose theirs
+        return Principal(f"user:{self.id}", self.name, self.role, MAY[self.role], frozenset(self.groups), self.email, person)
 
 
 class Users:

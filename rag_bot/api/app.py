@@ -12,7 +12,21 @@ from fastapi import FastAPI
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from rag_bot.api import chat, conversations, documents, health, jobs, openai, problems, reference, slack
+from rag_bot.api import (
+    accounts,
+    chat,
+    conversations,
+    documents,
+    health,
+    jobs,
+    openai,
+    problems,
+    reference,
+    session,
+    slack,
+)
+from rag_bot.api.access import Access
+from rag_bot.api.audited import Audited
 from rag_bot.api.limits import Limits
 from rag_bot.api.metrics import CountRequests
 from rag_bot.api.security import Security
@@ -63,11 +77,13 @@ def create_app(bot: Bot, hosts: frozenset[str] | None = None) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    for module in (chat, openai, documents, jobs, conversations, health):
+    for module in (chat, openai, documents, jobs, conversations, session, accounts, health):
         app.include_router(module.router)
     _add_pages(app)
     # The last one added is the outermost: headers go on everything, also on what the others refuse.
-    app.add_middleware(Limits, settings=bot.settings)
+    app.add_middleware(Limits, settings=bot.settings, accounts=service.accounts, quotas=service.quotas)
+    app.add_middleware(Access, accounts=service.accounts, settings=bot.settings)
+    app.add_middleware(Audited, accounts=service.accounts, settings=bot.settings)
     app.add_middleware(problems.LastResort)
     app.add_middleware(CountRequests, metrics=service.metrics)
     app.add_middleware(Security, hosts=hosts)

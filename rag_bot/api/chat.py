@@ -8,11 +8,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from rag_bot.api.access import Asker
 from rag_bot.api.problems import Problem
-from rag_bot.api.schemas import PROBLEM, AnswerObject, ChatRequest, Hits, SearchRequest
+from rag_bot.api.schemas import PROBLEM, AnswerObject, ChatRequest, Collections, Hits, SearchRequest
 from rag_bot.api.service import ReadyService
 from rag_bot.api.stream import EventStream, HungUp, while_connected
-from rag_bot.errors import BadQuestion, NotFound
+from rag_bot.errors import BadQuestion
 from rag_bot.types import BlockedEvent, DoneEvent, Event, SentenceEvent, SourcesEvent, StatusEvent
 
 router = APIRouter(tags=["Questions"], responses=PROBLEM)
@@ -26,34 +27,42 @@ HUNG_UP = 499  # nginx's number for it; nobody reads it but the metrics
     response_model=AnswerObject,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer."}},
 )
-async def chat(body: ChatRequest, request: Request, service: ReadyService) -> Response:
+async def chat(body: ChatRequest, request: Request, service: ReadyService, asker: Asker) -> Response:
     """Ask a question.
 
     With `Accept: text/event-stream` the answer comes as events: `status` (the step that has begun), `sources` (the
     passages found), `sentence` (a released sentence with its citations), `blocked`, `error` (a problem object; the last
     event then), and at the end `done` with the answer object. Otherwise the answer object comes whole.
     """
-    if body.collection not in (None, "", COLLECTION):
-        raise NotFound(f"There is no collection {body.collection!r}.", f"There is one, {COLLECTION!r}; leave the field out.")
+    collection = None if body.collection == COLLECTION else body.collection or None
     if _wants_events(request.headers.getlist("accept")):
-        return EventStream(service, service.stream(body.question, body.conversation_id), ChatFrames())
+        events = service.stream(asker, body.question, body.conversation_id, collection=collection)
+        return EventStream(service, events, ChatFrames())
+    answering = service.answer(asker, body.question, body.conversation_id, collection=collection)
     try:
-        answer = await while_connected(service, request.receive, service.answer(body.question, body.conversation_id))
+        answer = await while_connected(service, request.receive, answering)
     except HungUp:
         return Response(status_code=HUNG_UP)
     return JSONResponse(answer.as_dict())
 
 
 @router.post("/v1/search", response_model=Hits)
-async def search(body: SearchRequest, service: ReadyService) -> Response:
+async def search(body: SearchRequest, service: ReadyService, asker: Asker) -> Response:
     """Find passages, without an answer."""
     longest = service.bot.settings.max_question_chars
     if not body.query.strip():
         raise BadQuestion("The query is empty.", "Write what to look for.")
     if len(body.query) > longest:
         raise BadQuestion(f"The query has {len(body.query):,} characters; {longest:,} are allowed.", "Shorten it.")
-    hits = await service.bot.search(body.query, body.k, body.mode)
+    collection = None if body.collection == COLLECTION else body.collection or None
+    hits = await service.bot.search(body.query, body.k, body.mode, allowed=service.allowed(asker, collection))
     return JSONResponse({"hits": [hit.as_dict() for hit in hits]})
+
+
+@router.get("/v1/collections", response_model=Collections)
+async def collections(service: ReadyService, asker: Asker) -> Response:
+    """The collections that may be asked by name; `default` is all that may be read."""
+    return JSONResponse({"collections": [COLLECTION, *service.collections(asker)]})
 
 
 class ChatFrames:

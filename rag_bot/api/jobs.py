@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from rag_bot.api.access import Asker
 from rag_bot.api.chat import frame
 from rag_bot.api.problems import Problem, Refused
 from rag_bot.api.schemas import PROBLEM, JobObject
@@ -21,13 +22,15 @@ router = APIRouter(tags=["Jobs"], responses=PROBLEM)
 def shown(view: View) -> dict[str, Any]:
     """A job as the API shows it."""
     progress = {"ahead": view.ahead, "chunks_done": view.chunks_done, "chunks_total": view.chunks_total}
-    return asdict(view.job) | progress
+    shown = asdict(view.job) | progress
+    del shown["owner"]
+    return shown
 
 
 @router.get("/v1/jobs/{job_id}", response_model=JobObject)
-async def job(job_id: str, service: AnyService) -> Response:
+async def job(job_id: str, service: AnyService, asker: Asker) -> Response:
     """How an upload goes, and what became of it."""
-    return JSONResponse(shown(await service.taking.view(job_id)))
+    return JSONResponse(shown(await service.taking.view(job_id, service.owner(asker))))
 
 
 @router.get(
@@ -35,13 +38,13 @@ async def job(job_id: str, service: AnyService) -> Response:
     response_class=Response,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The events."}},
 )
-async def events(job_id: str, service: AnyService) -> Response:
+async def events(job_id: str, service: AnyService, asker: Asker) -> Response:
     """How an upload goes, as server-sent events.
 
     `state` comes at once and each time that something has changed, `done` at the end; both hold the job object, the last one
     with the ledger's `entry`. `error` (a problem object) is last where the service stops: ask again when it is back.
     """
-    return EventStream(service, service.taking.follow(job_id), JobFrames())
+    return EventStream(service, service.taking.follow(job_id, service.owner(asker)), JobFrames())
 
 
 @router.delete(
@@ -49,9 +52,9 @@ async def events(job_id: str, service: AnyService) -> Response:
     response_model=JobObject,
     responses={409: {**PROBLEM["default"], "description": "It is over already."}},
 )
-async def cancel(job_id: str, service: AnyService) -> Response:
+async def cancel(job_id: str, service: AnyService, asker: Asker) -> Response:
     """Cancel an upload that waits or is being taken in. One that is in the index already is removed as a document."""
-    view = await service.taking.cancel(job_id)
+    view = await service.taking.cancel(job_id, service.owner(asker))
     if view.job.over and view.job.state != "cancelled":
         detail = f"The job is over ({view.job.state}). To remove the document: DELETE /v1/documents/{{document_id}}."
         raise Refused(Problem(409, "The job is over", detail, "job-over", extra={"job": shown(view)}))

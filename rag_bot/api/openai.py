@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse, Response
 
+from rag_bot.api.access import Asker
 from rag_bot.api.chat import HUNG_UP
 from rag_bot.api.problems import Problem, Refused
 from rag_bot.api.schemas import ChatMessage, Completion, CompletionRequest, Model, Models
@@ -30,7 +31,7 @@ router = APIRouter(tags=["OpenAI's wire form"], responses=ERROR)
     response_model=Completion,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer."}},
 )
-async def completions(body: CompletionRequest, request: Request, service: ReadyService) -> Response:
+async def completions(body: CompletionRequest, request: Request, service: ReadyService, asker: Asker) -> Response:
     """Answer the last message, from the documents alone; the messages before it are the conversation.
 
     The message, and the last chunk of a stream, also carry `rag`: the answer object with its citations. Nothing is stored.
@@ -39,9 +40,9 @@ async def completions(body: CompletionRequest, request: Request, service: ReadyS
     if body.stream:
         usage = body.stream_options is not None and body.stream_options.include_usage is True
         frames = CompletionFrames(service.bot.model, usage)
-        return EventStream(service, service.stream(question, turns=turns), frames)
+        return EventStream(service, service.stream(asker, question, turns=turns), frames)
     try:
-        answer = await while_connected(service, request.receive, service.answer(question, turns=turns))
+        answer = await while_connected(service, request.receive, service.answer(asker, question, turns=turns))
     except HungUp:
         return Response(status_code=HUNG_UP)
     return JSONResponse(_completion(answer))

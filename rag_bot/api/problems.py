@@ -80,6 +80,7 @@ KINDS: dict[type[Exception], _Kind] = {
     bot_errors.Busy: _Kind(503, "Too busy", 1),
     bot_errors.NotFound: _Kind(404, "Not found"),
     bot_errors.BadSetting: _Kind(500, "A setting can't be used"),
+    bot_errors.BadAccount: _Kind(422, "The account can't be so"),
     bot_errors.BadDataset: _Kind(500, "A question set can't be used"),
     bot_errors.ExtraMissing: _Kind(500, "A part is not installed"),
     bot_errors.LLMError: _Kind(502, "The LLM failed"),

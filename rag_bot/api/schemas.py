@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from ingest.types import DocumentInfo, LedgerEntry, Mode, PagePlaces
 from ingest.uploads import JobState
+from rag_bot.accounts.audit import Outcome
+from rag_bot.accounts.types import Permission, Role
 
 
 def _writable(text: str) -> str:
@@ -34,7 +36,7 @@ class ChatRequest(BaseModel):
 
     question: Text = Field(description="What to ask the documents.")
     conversation_id: Id | None = Field(None, description="The conversation it belongs to; left out: a new one.")
-    collection: Text | None = Field(None, description="Which documents to ask; there is one collection, `default`.")
+    collection: Name | None = Field(None, description="Which documents to ask: one of `GET /v1/collections`; left out: all.")
 
 
 class Twin(BaseModel):
@@ -123,6 +125,13 @@ class SearchRequest(BaseModel):
     query: Text
     k: int = Field(5, ge=1, le=100, description="How many passages at most.")
     mode: Mode = Field("hybrid", description="By meaning (`dense`), by words (`keyword`), or both (`hybrid`).")
+    collection: Name | None = Field(None, description="Where to look: one of `GET /v1/collections`; left out: everywhere.")
+
+
+class Collections(BaseModel):
+    """Names of collections."""
+
+    collections: list[str]
 
 
 class HitObject(BaseModel):
@@ -206,6 +215,9 @@ class MessageObject(BaseModel):
     answer: AnswerObject
     at: str
     thumb: int | None
+    withheld: bool = Field(
+        False, description="The answer is not shown: it cites a document that is gone or that you may not read any more."
+    )
 
 
 class WholeConversation(ConversationObject):
@@ -330,3 +342,142 @@ PROBLEM: dict[int | str, dict[str, Any]] = {
         "content": {"application/problem+json": {"schema": ProblemObject.model_json_schema()}},
     }
 }
+
+
+# --- accounts
+
+
+class SignInRequest(BaseModel):
+    """Who one is."""
+
+    name: Text = Field(max_length=200)
+    password: Text = Field(max_length=1024)
+
+
+class PasswordRequest(BaseModel):
+    """One's password, and the one to come."""
+
+    old: Text = Field(max_length=1024)
+    new: Text = Field(max_length=1024, description="12 characters or more.")
+
+
+class PrincipalObject(BaseModel):
+    """Who asks. What they may do are their permissions; which documents they read goes by their groups."""
+
+    id: str
+    name: str
+    role: Role
+    permissions: list[Permission]
+    groups: list[str]
+
+
+class SessionObject(BaseModel):
+    """Whether there are accounts here, and who asks."""
+
+    accounts: bool
+    principal: PrincipalObject | None = Field(description="Null where nobody is signed in.")
+
+
+class UserRequest(BaseModel):
+    """A new user."""
+
+    name: Name
+    password: Text = Field(max_length=1024, description="12 characters or more.")
+    role: Role = "reader"
+    groups: list[Name] = Field([], max_length=200)
+    email: Text = Field("", max_length=255, description="The file of readers may know them by it.")
+
+
+class UserChange(BaseModel):
+    """What is to change of a user; what is left out stays."""
+
+    role: Role = "reader"
+    groups: list[Name] = Field([], max_length=200)
+    email: Text = Field("", max_length=255)
+    disabled: bool = False
+    password: Text = Field("", max_length=1024)
+
+
+class UserObject(BaseModel):
+    """A user. Times are ISO 8601, UTC."""
+
+    id: str
+    name: str
+    email: str
+    issuer: str = Field(description="`local`, or the sign-in provider that vouches for them.")
+    role: Role
+    groups: list[str]
+    disabled: bool
+    created_at: str
+    signed_in_at: str | None
+
+
+class Users(BaseModel):
+    """All users."""
+
+    users: list[UserObject]
+
+
+class KeyRequest(BaseModel):
+    """A new API key."""
+
+    name: Name
+    role: Role = "reader"
+    permissions: list[Permission] = Field([], description="Of the role's permissions; none named: all of them.")
+    groups: list[Name] = Field([], max_length=200)
+    quotas: dict[str, float] = Field(
+        {},
+        description="Its own `questions_per_minute`, `questions_per_day`, `uploads_per_day`, `tokens_per_day`, `cost_per_day`; "
+        "0: no limit. What is left out is as the settings say.",
+    )
+    days: float | None = Field(None, gt=0, le=36_500, description="How long it is valid; left out: until it is revoked.")
+
+
+class KeyObject(BaseModel):
+    """An API key without its secret half. Times are ISO 8601, UTC."""
+
+    id: str
+    name: str
+    role: Role
+    permissions: list[Permission]
+    groups: list[str]
+    quotas: dict[str, float]
+    created_by: str
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    used_at: str | None = Field(description="When it was used last, to the minute.")
+    valid: bool
+
+
+class KeyMade(KeyObject):
+    """A key that was just made."""
+
+    key: str = Field(description="All of it. It can't be seen again.")
+
+
+class Keys(BaseModel):
+    """All API keys."""
+
+    keys: list[KeyObject]
+
+
+class AuditLine(BaseModel):
+    """Who did what to what, from where, and what became of it."""
+
+    id: int
+    at: str
+    actor: str = Field(description="The id of a principal; empty where nobody is known.")
+    action: str
+    object: str
+    outcome: Outcome
+    address: str
+    trace_id: str
+    detail: dict[str, Any]
+
+
+class AuditLines(BaseModel):
+    """Lines of the audit log, newest first."""
+
+    lines: list[AuditLine]
+    next: int | None = Field(description="`before` for the next page; null on the last one.")

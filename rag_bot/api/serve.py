@@ -8,7 +8,6 @@ import ipaddress
 import math
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ def serve(settings: Settings) -> None:
 
     check_settings(settings)
     with listen(settings.host, settings.port) as sock:
+        check_open(sock, settings)
         # Where there is no index an empty one is made: the first documents may come through the page.
         run(build_bot(settings, create=True), sock)
 
@@ -61,8 +61,17 @@ def server_of(bot: Bot) -> Server:
     return Server(config, app.state.service, seconds * PATIENCE)
 
 
+def check_open(sock: socket.socket, settings: Settings) -> None:
+    """Raises BadSetting where others than this machine could reach a service without accounts."""
+    if settings.auth == "off" and not ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback:
+        raise BadSetting(
+            f"Others can reach {settings.host}, and without accounts whoever does can read and change the documents.",
+            "Turn accounts on (RAG_BOT_AUTH=on; docs/access.md), or listen on 127.0.0.1.",
+        )
+
+
 def listen(host: str, port: int) -> socket.socket:
-    """A socket on the address; says so on stderr where others than this machine can reach it."""
+    """A socket on the address. Raises BadSetting where it can't be had."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, protocol)
@@ -72,9 +81,6 @@ def listen(host: str, port: int) -> socket.socket:
         sock.listen(2048)
     except (OSError, UnicodeError) as error:  # the latter for a name that is none, such as `a..b`
         raise _unusable(host, port, error) from error
-    if not ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback:
-        warning = "Anyone who reaches this address can read and change the documents: there is no sign-in."
-        print(f"Warning: listening on {host}. {warning}", file=sys.stderr)
     return sock
 
 

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request
 
 from ingest.errors import IngestError
+from rag_bot.accounts.accounts import Accounts
+from rag_bot.accounts.quotas import Quotas
+from rag_bot.accounts.types import Principal
 from rag_bot.api.metrics import Metrics
 from rag_bot.api.monitor import Monitor
 from rag_bot.api.problems import Refused, not_ready, sentence_of
 from rag_bot.api.taking import Taking
 from rag_bot.errors import BotError
+from rag_bot.memory import Memory
+from rag_bot.readers import Person
 from rag_bot.types import Answer, Event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ingest.types import Allowed
     from rag_bot.bot import Bot
     from rag_bot.types import Turn
 
@@ -39,6 +45,15 @@ class Service:
         self.metrics.registry.register(self.monitor)
         self.stopping = asyncio.Event()
         self.taking = Taking(bot)
+        settings = bot.settings
+        self.accounts = Accounts(Memory(settings.state_url)) if settings.auth == "on" else None
+        self.quotas = Quotas(
+            settings.rate_per_minute,
+            settings.questions_per_day,
+            settings.uploads_per_day,
+            settings.tokens_per_day,
+            settings.cost_per_day,
+        )
         self._failure: str | None = None
         self._starting: asyncio.Task[None] | None = None
 
@@ -46,16 +61,48 @@ class Service:
         """None when questions can be answered, else a sentence that says what is missing."""
         return self._failure or self.bot.ready()
 
+    def owner(self, principal: Principal) -> str | None:
+        """By what the principal owns conversations and jobs; None where accounts are off and everything is everybody's."""
+        return principal.id if self.accounts else None
+
+    def allowed(self, principal: Principal, collection: str | None = None) -> Allowed:
+        """Says which documents they may read, in a collection or anywhere. Raises NotFound for one that is none to them."""
+        readers, groups = self.bot.readers, self._groups(principal)
+        return readers.collection_for(groups, collection) if collection else readers.scope_of(groups)
+
+    def collections(self, principal: Principal) -> list[str]:
+        """The collections that they may use."""
+        return self.bot.readers.collections_of(self._groups(principal))
+
+    def _groups(self, principal: Principal) -> frozenset[str]:
+        return principal.groups | self.bot.readers.rules.groups_of(Person(principal.person, principal.email))
+
     def stream(
-        self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None
+        self,
+        principal: Principal,
+        question: str,
+        conversation_id: str | None = None,
+        *,
+        turns: Sequence[Turn] | None = None,
+        collection: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The bot's events, counted. Closing them stops the work."""
-        return self.metrics.watch(self.bot.stream(question, conversation_id, turns=turns))
+        allowed, owner = self.allowed(principal, collection), self.owner(principal)
+        return self.metrics.watch(self.bot.stream(question, conversation_id, turns=turns, allowed=allowed, owner=owner))
 
-    async def answer(self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None) -> Answer:
+    async def answer(
+        self,
+        principal: Principal,
+        question: str,
+        conversation_id: str | None = None,
+        *,
+        turns: Sequence[Turn] | None = None,
+        collection: str | None = None,
+    ) -> Answer:
         """The bot's answer, counted."""
+        allowed, owner = self.allowed(principal, collection), self.owner(principal)
         with self.metrics.question() as answered:
-            answer: Answer = await self.bot.answer(question, conversation_id, turns=turns)
+            answer: Answer = await self.bot.answer(question, conversation_id, turns=turns, allowed=allowed, owner=owner)
             answered(answer)
         return answer
 
@@ -79,12 +126,15 @@ class Service:
                 await self._starting
         await self.taking.close()
         await self.bot.close()
+        if self.accounts:
+            self.accounts.close()
 
     async def _start(self) -> None:
         # What is missing (an index, a database) may come while the service waits: try until it is there.
         while True:
             try:
                 await self.bot.start()
+                await self._first_admin()
             except (BotError, IngestError) as error:
                 sentence = sentence_of(error)
                 if sentence != self._failure:
@@ -98,6 +148,13 @@ class Service:
                 self._failure = None
                 return
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _first_admin(self) -> None:
+        accounts, password = self.accounts, self.bot.settings.admin_password
+        if accounts is None or password is None:
+            return
+        if await asyncio.to_thread(accounts.first_admin, password.get_secret_value()):
+            log.info("The user `admin` was made.")
 
 
 async def the_service(request: Request) -> Service:

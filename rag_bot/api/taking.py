@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ingest.errors import IndexBusy, IngestError
 from ingest.types import Progress
-from ingest.uploads import Job, JobState, Uploads
+from ingest.uploads import Job, JobState, Uploads, no_job
 from rag_bot.api.problems import problem_of
 from rag_bot.errors import BotError, Busy
 
@@ -69,31 +69,34 @@ class Taking:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def put(self, name: str, file: BinaryIO) -> View:
+    async def put(self, name: str, file: BinaryIO, owner: str = "") -> View:
         """Accept a file. Raises QueueFull, StorageFull or IndexReadOnly."""
-        job = await asyncio.to_thread(self.uploads.put, name, file)
+        job = await asyncio.to_thread(self.uploads.put, name, file, owner)
         self._came.set()
         return await self.view(job.job_id)
 
-    async def view(self, job_id: str) -> View:
-        """How a job stands. Raises JobNotFound."""
-        if self._live and self._live.job.job_id == job_id:
-            return self._live
-        job = await asyncio.to_thread(self.uploads.get, job_id)
+    async def view(self, job_id: str, owner: str | None = None) -> View:
+        """How a job stands. With an owner, another's is none: raises JobNotFound."""
+        live = self._live if self._live and self._live.job.job_id == job_id else None
+        job = live.job if live else await asyncio.to_thread(self.uploads.get, job_id)
+        if owner is not None and job.owner != owner:
+            raise no_job(job_id)
+        if live:
+            return live
         return View(job, 0 if job.over else await asyncio.to_thread(self.uploads.ahead, job_id))
 
-    async def wait(self, job_id: str, seconds: float) -> View:
+    async def wait(self, job_id: str, seconds: float, owner: str | None = None) -> View:
         """How it stands once it is over, or after this time."""
         until = time.monotonic() + seconds
-        while not (view := await self.view(job_id)).job.over and time.monotonic() < until:
+        while not (view := await self.view(job_id, owner)).job.over and time.monotonic() < until:
             await asyncio.sleep(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))
         return view
 
-    async def follow(self, job_id: str) -> AsyncGenerator[View, None]:
+    async def follow(self, job_id: str, owner: str | None = None) -> AsyncGenerator[View, None]:
         """How it stands, each time that this has changed, until it is over."""
         before = None
         while True:
-            view = await self.view(job_id)
+            view = await self.view(job_id, owner)
             if view != before:
                 yield view
             if view.job.over:
@@ -101,9 +104,9 @@ class Taking:
             before = view
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def cancel(self, job_id: str) -> View:
+    async def cancel(self, job_id: str, owner: str | None = None) -> View:
         """Take a job out of the queue, or stop it. One that is over stays as it is."""
-        view = await self.view(job_id)
+        view = await self.view(job_id, owner)
         if view.job.over:
             return view
         self._cancelled.add(job_id)
