@@ -56,9 +56,9 @@ class Audit:
         if before is not None:
             query = query.where(columns.id < before)
         if actor:
-            query = query.where(columns.actor == actor)
+            query = query.where(columns.actor == plain(actor))
         if action:
-            query = query.where(columns.action.startswith(action, autoescape=True))
+            query = query.where(columns.action.startswith(plain(action), autoescape=True))
         if since is not None:
             query = query.where(columns.at >= since.astimezone(UTC).isoformat(timespec="microseconds"))
         with self._memory.transaction() as connection:

@@ -14,7 +14,7 @@ from rag_bot.accounts import passwords
 from rag_bot.accounts.tables import users as _users
 from rag_bot.accounts.types import MAY, Principal, Role, groups_of, name_of, role_of
 from rag_bot.errors import BadAccount, NotFound
-from rag_bot.memory import Memory, now
+from rag_bot.memory import Memory, now, plain
 
 LOCAL = "local"
 """The issuer of those whose password is kept here."""
@@ -74,7 +74,7 @@ class Users:
 
     def sign_in(self, name: str, password: str) -> User | None:
         """The user, if the password is theirs and they may come in. It takes as long to say no to a name that is unknown."""
-        named = sa.select(_users).where(_users.c.name == name.strip().lower(), _users.c.issuer == LOCAL)
+        named = sa.select(_users).where(_users.c.name == plain(name).strip().lower(), _users.c.issuer == LOCAL)
         with self._memory.transaction() as connection:
             row = connection.execute(named).one_or_none()
         if not passwords.matches(row.password if row else "", password) or row is None or row.disabled:
@@ -97,7 +97,7 @@ class Users:
     def named(self, name: str) -> User:
         """Raises NotFound."""
         with self._memory.transaction() as connection:
-            row = connection.execute(sa.select(_users).where(_users.c.name == name.strip().lower())).one_or_none()
+            row = connection.execute(sa.select(_users).where(_users.c.name == plain(name).strip().lower())).one_or_none()
         if row is None:
             raise _unknown(name)
         return _user(row)

@@ -23,7 +23,7 @@ def _writable(text: str) -> str:
 
 _WRITABLE = AfterValidator(_writable)
 Text = Annotated[str, _WRITABLE]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=64), _WRITABLE]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]+$"), _WRITABLE]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), _WRITABLE]
 Note = Annotated[str, StringConstraints(max_length=4000), _WRITABLE]
 

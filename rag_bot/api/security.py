@@ -37,6 +37,8 @@ MISNAMED = Problem(
     "misnamed",
 )
 
+NO_PATH = Problem(404, "Not Found", "No path here has a NUL in it.", "not-found")
+
 
 class Security:
     """Sets `HEADERS`; refuses writing requests that a browser sends for a page of another site, and (where `hosts` are
@@ -59,6 +61,8 @@ class Security:
 
         if self._hosts is not None and _name(Headers(scope=scope).get("host", "")) not in self._hosts:
             return await MISNAMED.response(scope["path"])(scope, receive, with_headers)
+        if "\x00" in scope["path"]:  # PostgreSQL takes no such text
+            return await NO_PATH.response(scope["path"])(scope, receive, with_headers)
         if scope["method"] not in READING and _foreign(Headers(scope=scope)):
             return await FOREIGN.response(scope["path"])(scope, receive, with_headers)
         return await self.app(scope, receive, with_headers)

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from starlette.testclient import TestClient
 from ingest.build import open_pipeline
 from ingest.errors import DocumentNotFound, SourceError
 from ingest.pipeline import ProgressCallback
-from ingest.types import Chunk, DocumentInfo, Hit, LedgerEntry, Mode, PagePlaces, Progress
+from ingest.types import Allowed, Chunk, DocumentInfo, Hit, LedgerEntry, Mode, PagePlaces, Progress
 from rag_bot.api.app import create_app
 from rag_bot.api.serve import Server, listen
 from rag_bot.build import build_bot
@@ -65,6 +66,9 @@ class ToyIndex:
 
     folder: Path
     texts: dict[str, tuple[DocumentInfo, str]] = field(default_factory=dict)
+
+    def find(self, source: str) -> DocumentInfo | None:
+        return next((info for info, _ in self.texts.values() if info.source == source), None)
 
     def put(self, source: str, media_type: str, text: str) -> DocumentInfo:
         digest = sha256(text.encode()).hexdigest()
@@ -120,7 +124,7 @@ class ToyBot:
         self.go_on = threading.Event()
         self.turns: list[Turn] = []
         self.spent: dict[str, Usage] = {}
-        self.everyone = Readers().everyone()
+        self.readers = Readers()
 
     async def start(self) -> None:
         self.starts += 1
@@ -134,7 +138,13 @@ class ToyBot:
         return self.missing
 
     async def stream(
-        self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None
+        self,
+        question: str,
+        conversation_id: str | None = None,
+        *,
+        turns: Sequence[Turn] | None = None,
+        allowed: Allowed,
+        owner: str | None = None,
     ) -> AsyncIterator[Event]:
         if not question.strip():
             raise BadQuestion("The question is empty.", "Write one.")
@@ -142,7 +152,7 @@ class ToyBot:
             raise BadQuestion("The question is too long.", "Shorten it.")
         stored = turns is None
         if turns is None:
-            turns = await asyncio.to_thread(self.memory.turns, conversation_id) if conversation_id else []
+            turns = await asyncio.to_thread(self.memory.turns, conversation_id, 6, owner) if conversation_id else []
         self.turns = list(turns)
         key = conversation_id or self.memory.start()
         try:
@@ -163,28 +173,28 @@ class ToyBot:
                 yield SentenceEvent(sentence, answer.citations)
                 await asyncio.sleep(0.3 if "slow" in question else 60 if "endless" in question else 0)
             if stored:
-                await asyncio.to_thread(self.memory.save, question, answer)
+                await asyncio.to_thread(partial(self.memory.save, question, answer, owner=owner or ""))
             yield DoneEvent(answer)
         finally:
             self.stopped.set()
 
-    async def answer(self, question: str, conversation_id: str | None = None, *, turns: Sequence[Turn] | None = None) -> Answer:
-        async for event in self.stream(question, conversation_id, turns=turns):
+    async def answer(self, question: str, conversation_id: str | None = None, **more: Any) -> Answer:
+        async for event in self.stream(question, conversation_id, **more):
             if isinstance(event, DoneEvent):
                 return event.answer
         raise AssertionError("a stream ends with its answer")
 
-    async def search(self, query: str, k: int, mode: Mode) -> list[Hit]:
+    async def search(self, query: str, k: int, mode: Mode, *, allowed: Allowed) -> list[Hit]:
         infos = [self.index.document("d-leave"), self.index.document("d-trips")][:k]
         return [Hit(info, Chunk(0, 5, self.index.text(info.document_id)[:5]), 0.5) for info in infos]
 
-    async def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
+    async def text(self, document_id: str, start: int = 0, end: int | None = None, *, allowed: Allowed) -> str:
         return self.index.text(document_id, start, end)
 
-    async def original(self, document_id: str) -> Path:
+    async def original(self, document_id: str, *, allowed: Allowed) -> Path:
         return self.index.original(document_id)
 
-    async def places(self, document_id: str, start: int, end: int) -> list[PagePlaces]:
+    async def places(self, document_id: str, start: int, end: int, *, allowed: Allowed) -> list[PagePlaces]:
         self.index.original(document_id)
         return [PagePlaces(1, 200.0, 100.0, ((float(start), 0.0, float(end), 10.0),))]
 

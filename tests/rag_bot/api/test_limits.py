@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from rag_bot.api.limits import MINUTE, Rate, _address
+from rag_bot.api.limits import MINUTE, Rate, address_of
 from rag_bot.settings import Settings
 from tests.rag_bot.api.conftest import ToyBot, client_of
 
@@ -102,10 +102,12 @@ def test_addresses_that_are_gone_are_forgotten() -> None:
 
 def test_an_ipv6_client_is_its_network() -> None:
     assert (
-        _address({"client": ("2001:db8:1:2:3:4:5:6", 1)}) == _address({"client": ("2001:db8:1:2::9", 1)}) == "2001:db8:1:2::/64"
+        address_of({"client": ("2001:db8:1:2:3:4:5:6", 1)})
+        == address_of({"client": ("2001:db8:1:2::9", 1)})
+        == "2001:db8:1:2::/64"
     )
-    assert _address({"client": ("10.0.0.7", 1)}) == "10.0.0.7"
-    assert _address({"client": None}) == "unknown"
+    assert address_of({"client": ("10.0.0.7", 1)}) == "10.0.0.7"
+    assert address_of({"client": None}) == "unknown"
 
 
 def test_more_at_once_than_allowed_are_503(settings: Settings, folder: Path) -> None:

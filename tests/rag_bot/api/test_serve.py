@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_bot.api.serve import listen, serve
+from rag_bot.api.serve import check_open, listen, serve
 from rag_bot.errors import BadSetting
 from rag_bot.settings import Settings
 from tests.rag_bot.api.conftest import Running, ToyBot, running, wait_until
@@ -172,11 +172,17 @@ def test_a_host_that_is_none_is_said() -> None:
         listen("no.such.host.invalid", 8000)
 
 
-def test_an_address_that_others_reach_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
-    listen("0.0.0.0", 0).close()
-    assert "Warning: listening on 0.0.0.0" in capsys.readouterr().err
-    listen("127.0.0.1", 0).close()
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize(
+    ("host", "auth", "open_to_others"), [("0.0.0.0", "off", True), ("0.0.0.0", "on", False), ("127.0.0.1", "off", False)]
+)
+def test_others_reach_no_service_without_accounts(host: str, auth: str, open_to_others: bool) -> None:
+    with listen(host, 0) as sock:
+        if open_to_others:
+            with pytest.raises(BadSetting, match="without accounts") as refused:
+                check_open(sock, Settings(host=host, auth=auth))
+            assert "RAG_BOT_AUTH=on" in refused.value.hint
+        else:
+            check_open(sock, Settings(host=host, auth=auth))
 
 
 def test_ipv6_is_listened_on_where_it_is() -> None:
