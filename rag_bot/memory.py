@@ -359,6 +359,8 @@ class Memory:
 
     def _prepare(self) -> None:
         with self._engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             _metadata.create_all(connection)
             from rag_bot.accounts.tables import metadata
 

@@ -164,8 +164,10 @@ def _counted(receive: Receive, limit: int) -> Receive:
         nonlocal taken, whole
         try:
             # A client that sends its body in drops would hold a place for ever. (Once it is whole, `receive` waits for
-            # the client to hang up.)
-            message = await (receive() if whole else asyncio.wait_for(receive(), BODY_SECONDS))
+            # the client to hang up.) Not by `wait_for`: before Python 3.12 it swallows a cancellation that comes just when
+            # the message does.
+            async with asyncio.timeout(None if whole else BODY_SECONDS):
+                message = await receive()
         except TimeoutError:
             detail = f"Nothing more of the request's body came for {BODY_SECONDS:g} seconds."
             raise Refused(Problem(408, "The request took too long", detail, "request-timeout")) from None
