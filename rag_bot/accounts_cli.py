@@ -199,7 +199,7 @@ def _accounts(index: Path | None) -> Iterator[Accounts]:
     settings = console.load_settings(Settings, index=index)
     if not settings.state:  # it stands in the index's folder, which may be still to come
         settings.index.mkdir(parents=True, exist_ok=True)
-    accounts = Accounts(Memory(settings.state_url))
+    accounts = Accounts(Memory.of(settings))
     try:
         yield accounts
     finally:

@@ -528,7 +528,7 @@ class Bot:
     @staticmethod
     def _keep(parts: Parts, draft: _Draft, answer: Answer) -> None:
         try:
-            parts.memory.save(draft.question, answer, new=draft.new, owner=draft.owner or "")
+            parts.memory.save(draft.question, answer, new=draft.new, owner=draft.owner)
         except StateError as error:
             _log.error("The turn was not kept: %s", error)  # the answer is there all the same
         except NotFound:

@@ -46,7 +46,7 @@ def build_bot(settings: Settings, *, create: bool = False) -> Bot:
 def open_parts(settings: Settings, *, create: bool = False) -> Parts:
     """Open the index and load the embedder. Raises IngestError or BotError."""
     check_settings(settings)  # before anything is opened: a wrong setting leaves nothing behind
-    memory, readers = Memory(settings.state_url), Readers(settings.readers)
+    memory, readers = Memory.of(settings), Readers(settings.readers)
     index = _open_index(settings, create=create)
     for note in index.notes:
         _log.warning("%s", note)

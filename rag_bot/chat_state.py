@@ -6,7 +6,6 @@ Everything stands in the conversations' database, so that it holds over restarts
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from rag_bot.chat_tables import answers as _answers
 from rag_bot.chat_tables import channels as _channels
 from rag_bot.chat_tables import feedback as _feedback
 from rag_bot.chat_tables import jobs as _jobs
-from rag_bot.chat_tables import metadata as _metadata
 from rag_bot.chat_tables import posts as _posts
 from rag_bot.chat_tables import seen as _seen
 from rag_bot.chat_tables import threads as _threads
@@ -82,25 +80,12 @@ class ChatState:
 
     def __init__(self, memory: Memory, clock: Callable[[], float] = time.time) -> None:
         self._memory, self._clock = memory, clock
-        self._lock, self._ready = threading.Lock(), False
 
     def open(self) -> None:
-        """Make the tables; does nothing when that has been done."""
-        with self._lock:
-            if self._ready:
-                return
-            for attempt in range(3):  # several processes may make them at the same moment
-                try:
-                    with self._memory.transaction() as connection:
-                        _metadata.create_all(connection)
-                    break
-                except Exception:
-                    if attempt == 2:
-                        raise
-            self._ready = True
+        """Open the database; does nothing when that has been done."""
+        self._memory.open()
 
     def transaction(self) -> Any:
-        self.open()
         return self._memory.transaction(translate=False)
 
     # --- what comes in

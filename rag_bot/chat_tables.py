@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-metadata = sa.MetaData()
+from rag_bot.tables import metadata
+
 seen = sa.Table(
     "chat_seen",
     metadata,

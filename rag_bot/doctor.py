@@ -183,7 +183,7 @@ def _index(settings: Settings) -> Iterator[Check]:
 
 def _state(settings: Settings) -> Iterator[Check]:
     """A database that exists is opened; one that is yet to be made is not made here."""
-    from rag_bot.memory import Memory
+    from rag_bot.database import Database
 
     url = settings.state_url
     file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
@@ -200,9 +200,9 @@ def _state(settings: Settings) -> Iterator[Check]:
         yield Check("state", "missing", f"{file} can't be written to", "Set RAG_BOT_STATE to another place.")
         return
     try:
-        memory = Memory(url)
-        memory.open()
-        memory.close()
+        database = Database(url)
+        database.revision()
+        database.close()
     except BotError as error:
         yield Check("state", "missing", str(error), error.hint)
     else:

@@ -38,7 +38,7 @@ def gaps(
 
     settings = console.load_settings(Settings, index=index)
     with Index.open(settings.index, settings=settings) as opened:
-        memory = Memory(settings.state_url)
+        memory = Memory.of(settings)
         try:
             turns = history(memory, since.replace(tzinfo=UTC) if since else None, most)
         finally:

@@ -3,75 +3,28 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
-from rag_bot.errors import NotFound, StateError
+from rag_bot.database import Database
+from rag_bot.errors import NotFound
+from rag_bot.tables import conversations as _conversations
+from rag_bot.tables import feedback as _feedback
+from rag_bot.tables import turns as _turns
+from rag_bot.tables import usage as _usage
 from rag_bot.types import Answer, Turn, Usage
 
-SCHEMA_VERSION = 1
-TITLE_CHARS = 80
-BUSY_SECONDS = 10
+if TYPE_CHECKING:
+    from rag_bot.settings import Settings
 
-_metadata = sa.MetaData()
-_version = sa.Table("schema_version", _metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
-_conversations = sa.Table(
-    "conversations",
-    _metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("title", sa.Text, nullable=False),
-    sa.Column("owner", sa.String(64), nullable=False, default="", server_default="", index=True),
-    # Times are ISO 8601 in UTC with microseconds: as text they sort by time in every database.
-    sa.Column("created_at", sa.String(32), nullable=False),
-    sa.Column("updated_at", sa.String(32), nullable=False, index=True),
-)
-_turns = sa.Table(
-    "turns",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("conversation_id", sa.ForeignKey(_conversations.c.id, ondelete="CASCADE"), nullable=False),
-    sa.Column("position", sa.Integer, nullable=False),
-    sa.Column("answer_id", sa.String(64), nullable=False, unique=True),
-    sa.Column("asked", sa.Text, nullable=False),
-    sa.Column("standalone", sa.Text, nullable=False),
-    sa.Column("answer", sa.Text, nullable=False),
-    sa.Column("abstained", sa.Boolean, nullable=False),
-    sa.Column("answer_object", sa.JSON, nullable=False),
-    sa.Column("at", sa.String(32), nullable=False),
-    sa.UniqueConstraint("conversation_id", "position"),
-)
-_feedback = sa.Table(
-    "feedback",
-    _metadata,
-    sa.Column("answer_id", sa.ForeignKey(_turns.c.answer_id, ondelete="CASCADE"), primary_key=True),
-    sa.Column("thumb", sa.Integer, nullable=False),
-    sa.Column("reason", sa.Text),
-    sa.Column("right_source", sa.Text),
-    sa.Column("at", sa.String(32), nullable=False),
-)
-# What was spent stays spent: no row here goes with its conversation.
-_usage = sa.Table(
-    "usage",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("at", sa.String(32), nullable=False),
-    sa.Column("day", sa.String(10), nullable=False, index=True),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("key", sa.Text, nullable=False),
-    sa.Column("conversation_id", sa.String(64), nullable=False),
-    sa.Column("answer_id", sa.String(64), nullable=False),
-    sa.Column("prompt_tokens", sa.Integer, nullable=False),
-    sa.Column("completion_tokens", sa.Integer, nullable=False),
-    sa.Column("cost", sa.Float, nullable=False),
-)
+TITLE_CHARS = 80
+
 UsageBy = Literal["day", "model", "conversation", "key", "all"]
 
 
@@ -120,47 +73,20 @@ class SavedConversation:
 class Memory:
     """What the bot remembers. Safe to call from several threads; every call is one transaction.
 
-    The database is opened and its tables made at the first call, or by `open`. Whatever goes wrong with it is a `StateError`.
+    Whatever goes wrong with the database is a `StateError`. Where an `owner` is given, another's conversation is none.
     """
 
-    def __init__(self, url: str) -> None:
-        self._lock = threading.Lock()
-        self._ready = False
-        try:
-            self._url = sa.make_url(url)
-            self._engine = _engine(self._url)
-        except ArgumentError as error:
-            shown = url if "@" not in url else f"{url.partition('://')[0]}://…"  # it may hold a password
-            raise StateError(
-                f"RAG_BOT_STATE is {shown!r}, which is not a database's URL.",
-                "Write it like sqlite:////var/lib/rag-bot/state.sqlite3 or postgresql+pg8000://user@host/name.",
-            ) from error
-        except ImportError as error:
-            raise StateError(
-                f"The driver of RAG_BOT_STATE is not installed: {error.name}.", f"pip install {error.name}"
-            ) from error
+    def __init__(self, database: Database | str) -> None:
+        self.database = Database(database) if isinstance(database, str) else database
+
+    @classmethod
+    def of(cls, settings: Settings) -> Memory:
+        """The memory that the settings name."""
+        return cls(Database(settings.state_url, migrate=settings.state_migrate == "on"))
 
     def open(self) -> None:
-        """Connect and make the tables; does nothing when that has been done."""
-        with self._lock:
-            if self._ready:
-                return
-            folder = _folder(self._url)
-            if folder is not None and not folder.is_dir():
-                raise StateError(
-                    f"The conversations can't be kept in {self._url.database}: there is no folder {folder}.",
-                    "Make the folder, or set RAG_BOT_STATE to another place.",
-                )
-            with self._translated():
-                # Other processes may make the same at the same moment: who loses finds the tables, then the version.
-                for attempt in range(3):
-                    try:
-                        self._prepare()
-                        break
-                    except SQLAlchemyError:
-                        if attempt == 2:
-                            raise
-            self._ready = True
+        """Connect and bring the tables up to date; does nothing when that has been done."""
+        self.database.open()
 
     def start(self) -> str:
         """The id of a new conversation: url-safe and not to be guessed. It is stored with its first answer."""
@@ -191,7 +117,7 @@ class Memory:
             if not row.answer_object["blocked"]
         ]
 
-    def save(self, asked: str, answer: Answer, *, new: bool = True, owner: str = "") -> None:
+    def save(self, asked: str, answer: Answer, *, new: bool = True, owner: str | None = None) -> None:
         """Keep an answer as the next turn of its conversation; one that isn't there is made if it is `new`.
 
         Raises `NotFound` if it isn't: it was deleted while the answer was made.
@@ -200,17 +126,15 @@ class Memory:
             self._save(asked, answer, new, owner)
         except IntegrityError:
             # Two answers made the same new conversation at once; the second finds it there.
-            with self._translated():
+            with self.database.translated():
                 self._save(asked, answer, new, owner)
 
     def conversations(self, limit: int = 50, before: str | None = None, owner: str | None = None) -> list[Conversation]:
         """Conversations, last used first; `before` is the `updated_at` of the last one seen, to go on from there."""
         columns = _conversations.c
-        query = sa.select(_conversations).order_by(columns.updated_at.desc(), columns.id).limit(limit)
+        query = sa.select(_conversations).where(_owned(owner)).order_by(columns.updated_at.desc(), columns.id).limit(limit)
         if before is not None:
             query = query.where(columns.updated_at < before)
-        if owner is not None:
-            query = query.where(columns.owner == owner)
         with self.transaction() as connection:
             return [_conversation(row) for row in connection.execute(query)]
 
@@ -271,9 +195,8 @@ class Memory:
             # Deleting and writing in one transaction that first locks the answer's row: two thumbs at once don't collide.
             locked = sa.update(_turns).where(_turns.c.answer_id == answer_id).values(answer_id=answer_id)
             if owner is not None:
-                locked = locked.where(
-                    _turns.c.conversation_id.in_(sa.select(_conversations.c.id).where(_conversations.c.owner == owner))
-                )
+                own = sa.select(_conversations.c.id).where(_owned(owner))
+                locked = locked.where(_turns.c.conversation_id.in_(own))
             if not connection.execute(locked).rowcount:
                 raise NotFound(f"There is no answer {answer_id!r}.", "Use the answer_id of a kept answer.")
             connection.execute(sa.delete(_feedback).where(_feedback.c.answer_id == answer_id))
@@ -298,14 +221,13 @@ class Memory:
                 connection.execute(sa.insert(_usage), rows)
 
     def spent_since(self, key: str, since: date) -> tuple[int, float]:
+        """The tokens and the US dollars that LLMs took for a key since the beginning of a day (UTC)."""
         columns = _usage.c
-        sums = sa.select(
-            sa.func.coalesce(sa.func.sum(columns.prompt_tokens + columns.completion_tokens), 0),
-            sa.func.coalesce(sa.func.sum(columns.cost), 0.0),
-        )
+        tokens, cost = sa.func.sum(columns.prompt_tokens + columns.completion_tokens), sa.func.sum(columns.cost)
+        query = sa.select(tokens, cost).where(columns.key == key, columns.day >= since.isoformat())
         with self.transaction() as connection:
-            row = connection.execute(sums.where(columns.key == key, columns.day >= since.isoformat())).one()
-        return int(row[0]), float(row[1])
+            row = connection.execute(query).one()
+        return int(row[0] or 0), float(row[1] or 0.0)
 
     def usage(self, by: UsageBy = "day", since: date | None = None) -> list[Spending]:
         """What was spent, since the beginning of a day (UTC) or ever: days in order, else the dearest first."""
@@ -324,22 +246,18 @@ class Memory:
 
     def close(self) -> None:
         """Let go of the database; a later call opens it again."""
-        self._engine.dispose()
+        self.database.close()
 
-    def _save(self, asked: str, answer: Answer, new: bool, owner: str) -> None:
+    def _save(self, asked: str, answer: Answer, new: bool, owner: str | None) -> None:
         at, asked = now(), plain(asked)
-        key = answer.conversation_id
+        key = plain(answer.conversation_id)
         with self.transaction(translate=False) as connection:
             # The update comes first because it locks: turns of one conversation are then numbered one after another.
-            touched = (
-                sa.update(_conversations)
-                .where(_conversations.c.id == key, _conversations.c.owner == owner)
-                .values(updated_at=at)
-            )
+            touched = sa.update(_conversations).where(_conversations.c.id == key, _owned(owner)).values(updated_at=at)
             if not connection.execute(touched).rowcount:
                 if not new:
                     raise NotFound(f"There is no conversation {key!r}.", "Begin a new one.")
-                row = {"id": key, "title": _title(asked), "created_at": at, "updated_at": at, "owner": owner}
+                row = {"id": key, "title": _title(asked), "created_at": at, "updated_at": at, "owner": owner or ""}
                 connection.execute(sa.insert(_conversations).values(row))
             last = sa.select(sa.func.max(_turns.c.position)).where(_turns.c.conversation_id == key)
             position = connection.execute(last).scalar()
@@ -357,75 +275,20 @@ class Memory:
                 )
             )
 
-    def _prepare(self) -> None:
-        with self._engine.begin() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            _metadata.create_all(connection)
-            from rag_bot.accounts.tables import metadata
-
-            metadata.create_all(connection)
-            versions: Sequence[int] = connection.execute(sa.select(_version.c.version)).scalars().all()
-            if not versions:
-                connection.execute(sa.insert(_version).values(version=SCHEMA_VERSION))
-            elif max(versions) != SCHEMA_VERSION:
-                raise StateError(
-                    f"The database {self._url} has schema version {max(versions)}; this program knows {SCHEMA_VERSION}.",
-                    "Use the version of rag-bot that made it, or set RAG_BOT_STATE to a new database.",
-                )
-
-    @contextmanager
-    def transaction(self, *, translate: bool = True) -> Iterator[sa.Connection]:
-        """One transaction on the database, also for tables that others keep there. Without `translate` an IntegrityError
-        comes as it is; all else is a StateError."""
-        self.open()
-        with self._translated(keep=() if translate else (IntegrityError,)), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _translated(self, keep: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-        try:
-            yield
-        except keep:
-            raise
-        except SQLAlchemyError as error:
-            cause = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
-            raise StateError(
-                f"The conversations' database {self._url} can't be used: {cause}.",
-                "Check that it can be reached and written to, or set RAG_BOT_STATE to another place.",
-            ) from error
+    def transaction(self, *, translate: bool = True) -> AbstractContextManager[sa.Connection]:
+        """One transaction on the database, also for tables that others keep there: see `Database.transaction`."""
+        return self.database.transaction(translate=translate)
 
 
-def _engine(url: sa.URL) -> sa.Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)
-    connect = {"check_same_thread": False, "timeout": BUSY_SECONDS}
-    if _folder(url) is None:
-        # In memory every connection would be a database of its own: there is one, lent to one thread at a time.
-        engine = sa.create_engine(url, poolclass=sa.QueuePool, pool_size=1, max_overflow=0, connect_args=connect)
-    else:
-        engine = sa.create_engine(url, connect_args=connect)
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _folder(url: sa.URL) -> Path | None:
-    """The folder that SQLite's file stands in; None for another database, or one in memory."""
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:" or url.query.get("uri"):
-        return None
-    return Path(url.database).absolute().parent
+def _owned(owner: str | None) -> sa.ColumnElement[bool]:
+    """Whose a conversation must be: the owner's, or anybody's where nobody is named."""
+    return sa.true() if owner is None else _conversations.c.owner == owner
 
 
 def _find(connection: sa.Connection, conversation_id: str, owner: str | None = None) -> Conversation:
-    row = connection.execute(sa.select(_conversations).where(_conversations.c.id == conversation_id)).one_or_none()
-    if row is None or (owner is not None and row.owner != owner):
+    which = sa.select(_conversations).where(_conversations.c.id == plain(conversation_id), _owned(owner))
+    row = connection.execute(which).one_or_none()
+    if row is None:
         raise _unknown(conversation_id)
     return _conversation(row)
 

@@ -18,6 +18,10 @@ class Settings(IngestSettings):
         description="SQLAlchemy URL of conversations and feedback; empty: `sqlite:///` and the file `state.sqlite3` "
         "beside the index folder's own files.",
     )
+    state_migrate: Literal["on", "off"] = Field(
+        default="on",
+        description="Whether an older database is brought up to date at the start; `off`: `rag-bot migrate` does it by hand.",
+    )
     llm: str = Field(
         default="",
         description="The LLMs, parted by commas, in the order in which they are tried; after the last, sentences are quoted. "

@@ -15,7 +15,7 @@ _NAMELESS = {"conversation": "(not kept)", "key": "(no key)"}
 
 def report(settings: Settings, by: UsageBy, since: date | None, *, as_json: bool) -> None:
     """Print what was spent, since a day (UTC) or ever, and its total. Raises StateError."""
-    memory = Memory(settings.state_url)
+    memory = Memory.of(settings)
     try:
         rows = memory.usage(by, since)
         [total] = memory.usage("all", since) or [Spending("", 0, 0, 0, 0.0)]

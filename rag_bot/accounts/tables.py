@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-metadata = sa.MetaData()
+from rag_bot.tables import metadata
+
 # A local user has the issuer `local` and its name as the subject; one of a sign-in provider what the provider says.
 users = sa.Table(
     "users",

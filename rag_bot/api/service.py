@@ -46,7 +46,7 @@ class Service:
         self.stopping = asyncio.Event()
         self.taking = Taking(bot)
         settings = bot.settings
-        self.accounts = Accounts(Memory(settings.state_url)) if settings.auth == "on" else None
+        self.accounts = Accounts(Memory.of(settings)) if settings.auth == "on" else None
         self.quotas = Quotas(
             settings.rate_per_minute,
             settings.questions_per_day,

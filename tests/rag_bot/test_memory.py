@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rag_bot.errors import NotFound, StateError
-from rag_bot.memory import SCHEMA_VERSION, Memory
+from rag_bot.memory import Memory
 from rag_bot.types import Answer, Citation, Sentence, Turn, Usage
 
 UNTIL = "Leave is taken until March."
@@ -66,7 +66,7 @@ def test_a_new_conversation_is_stored_with_its_first_answer(memory: Memory) -> N
     with pytest.raises(NotFound, match="no conversation"):
         memory.turns(conversation_id)
     memory.save("Until when?", an_answer(conversation_id, "a1"))
-    assert memory.turns(conversation_id) == [Turn("Until when?", f"{UNTIL} [1]", "Until when is leave taken?", False)]
+    assert memory.turns(conversation_id) == [Turn("Until when?", f"{UNTIL} [1]", "Until when is leave taken?", False, ("d1",))]
 
 
 def test_ids_are_url_safe_and_differ(memory: Memory) -> None:
@@ -223,15 +223,30 @@ def test_sqlite_is_in_wal_mode_with_foreign_keys(in_file: Memory, tmp_path: Path
     in_file.open()
     with sqlite3.connect(tmp_path / "state.sqlite3") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert database.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
 
 
-def test_a_database_of_a_newer_program_is_refused(url: str, memory: Memory) -> None:
-    with memory.transaction() as connection:
-        connection.exec_driver_sql("UPDATE schema_version SET version = 99")
-    with pytest.raises(StateError, match="version 99") as caught:
-        Memory(url).conversations()
-    assert "RAG_BOT_STATE" in caught.value.hint
+def test_with_an_owner_another_s_conversation_is_none(memory: Memory) -> None:
+    memory.save("mine", an_answer("c", "a1"), owner="user:ada")
+    memory.save("theirs", an_answer("d", "a2"), owner="user:bob")
+    memory.save("nobody's", an_answer("e", "a3"))
+
+    assert [one.id for one in memory.conversations(owner="user:ada")] == ["c"]
+    assert {one.id for one in memory.conversations()} == {"c", "d", "e"}
+    tried: list[Callable[[str], object]] = [
+        lambda name: memory.turns(name, owner="user:ada"),
+        lambda name: memory.conversation(name, "user:ada"),
+        lambda name: memory.rename(name, "x", "user:ada"),
+        lambda name: memory.delete(name, "user:ada"),
+        lambda name: memory.save("more", an_answer(name, "a9"), new=False, owner="user:ada"),
+    ]
+    for name in ("d", "e", "nonesuch", "d\x00"):
+        for act in tried:
+            with pytest.raises(NotFound):
+                act(name)
+    with pytest.raises(NotFound):
+        memory.feedback("a2", 1, owner="user:ada")
+    memory.feedback("a1", 1, owner="user:ada")
+    assert memory.conversation("d").conversation.title == "theirs" and len(memory.conversation("d").turns) == 1
 
 
 @pytest.mark.parametrize(
@@ -258,7 +273,7 @@ def test_a_file_that_is_no_database_is_said(in_file: Memory, tmp_path: Path) -> 
 def test_a_full_disk_is_said_and_what_was_there_stays(in_file: Memory) -> None:
     memory = in_file
     memory.save("one", an_answer("c", "a1"))
-    with memory._engine.connect() as connection:  # SQLite's own way to run out of room
+    with memory.database._engine.connect() as connection:  # SQLite's own way to run out of room
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StateError, match="full"):

@@ -72,7 +72,8 @@ def test_tokens_and_money_are_what_the_llms_took_today(memory: Memory) -> None:
 
 
 def test_replicas_count_together(memory: Memory) -> None:
-    quotas, taken = Quotas(questions_per_day=25), []
+    quotas = Quotas(questions_per_day=25)
+    taken: list[bool] = []
     memory.open()
 
     def replica() -> None:

@@ -173,7 +173,7 @@ class ToyBot:
                 yield SentenceEvent(sentence, answer.citations)
                 await asyncio.sleep(0.3 if "slow" in question else 60 if "endless" in question else 0)
             if stored:
-                await asyncio.to_thread(partial(self.memory.save, question, answer, owner=owner or ""))
+                await asyncio.to_thread(partial(self.memory.save, question, answer, owner=owner))
             yield DoneEvent(answer)
         finally:
             self.stopped.set()

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,7 +176,7 @@ def test_a_host_that_is_none_is_said() -> None:
 @pytest.mark.parametrize(
     ("host", "auth", "open_to_others"), [("0.0.0.0", "off", True), ("0.0.0.0", "on", False), ("127.0.0.1", "off", False)]
 )
-def test_others_reach_no_service_without_accounts(host: str, auth: str, open_to_others: bool) -> None:
+def test_others_reach_no_service_without_accounts(host: str, auth: Any, open_to_others: bool) -> None:
     with listen(host, 0) as sock:
         if open_to_others:
             with pytest.raises(BadSetting, match="without accounts") as refused:

@@ -109,7 +109,7 @@ def save(
     if thumb:
         memory.feedback(answer.answer_id, thumb)
     at = (NOW - timedelta(days=days)).isoformat(timespec="microseconds")
-    with sqlite3.connect(str(memory._engine.url.database)) as database:
+    with sqlite3.connect(str(memory.database._engine.url.database)) as database:
         database.execute("UPDATE turns SET at = ? WHERE answer_id = ?", (at, answer.answer_id))
     database.close()
 
