@@ -105,7 +105,11 @@ def test_a_database_from_before_gets_the_table_and_keeps_the_rest(memory: Memory
     memory.save("How long?", Answer("Long.", False, "How long?", "quote", "c1", "a0"))
     memory.close()
     with sqlite3.connect(tmp_path / "state.sqlite3") as database:
-        database.execute("DROP TABLE usage")
+        for name in ("alembic_version", "usage", "users", "api_keys", "counters", "audit", "secrets"):
+            database.execute(f"DROP TABLE {name}")
+        database.execute("DROP INDEX ix_conversations_owner")
+        database.execute("ALTER TABLE conversations DROP COLUMN owner")
+        database.execute("UPDATE schema_version SET version = 1")
     again = Memory(f"sqlite:///{tmp_path / 'state.sqlite3'}")
     assert again.usage() == []
     again.spent("a1", {"marvin": Usage(1, 2, 0.5)})

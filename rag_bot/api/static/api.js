@@ -20,14 +20,19 @@ async function problemOf(response) {
   return new Problem({ title: body.title, detail, status: response.status, retryAfter: response.headers.get("Retry-After") });
 }
 
+/** What a page of this service alone can read, and so what shows that a request is from one. */
+const token = () => /(?:^|; )rag_bot_csrf=([^;]*)/.exec(document.cookie)?.[1];
+
 async function request(path, options = {}) {
   let response;
+  const proof = options.method && token() ? { "X-CSRF-Token": token() } : {};
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers: { ...options.headers, ...proof } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem({ title: "No connection", detail: "The service did not answer. Check that it is running, then try again." });
   }
+  if (response.status === 401 && !path.startsWith("v1/session")) window.dispatchEvent(new Event("rag-bot:signed-out"));
   if (!response.ok) throw await problemOf(response);
   return response;
 }
@@ -35,6 +40,14 @@ async function request(path, options = {}) {
 const json = async (path, options) => (await request(path, options)).json();
 const withJson = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 const at = (kind, id) => `v1/${kind}/${encodeURIComponent(id)}`;
+
+export const session = {
+  /** `{accounts, principal}`; `principal` is null where nobody is signed in. */
+  get: () => json("v1/session"),
+  signIn: (name, password) => json("v1/session", withJson("POST", { name, password })),
+  signOut: (everywhere) => request(`v1/session?everywhere=${everywhere}`, { method: "DELETE" }),
+  changePassword: (old, fresh) => request("v1/session/password", withJson("POST", { old, new: fresh })),
+};
 
 export const conversations = {
   /** A page of them, last used first: `{conversations, next}`; `next` is the `before` of the page after it. */

@@ -5,6 +5,7 @@ import { Exchange } from "./answer.js";
 import { ConversationList } from "./conversations.js";
 import { announce, byId, count, el, icon, isNarrow, onWidthChange, silence, toast } from "./dom.js";
 import { Documents } from "./documents.js";
+import { begin } from "./session.js";
 import { SourcePanel } from "./source.js";
 
 const question = byId("question");
@@ -331,6 +332,11 @@ onWidthChange(closeSide);
 nameTheme();
 layOut();
 drawWelcome();
-list.refresh();
-docs.refresh();
-openConversation(idInAddress()).then(openPlaceInAddress);
+let opened = false;
+begin(() => {
+  list.refresh();
+  docs.refresh();
+  // Somebody who signs in again in the middle finds what was there.
+  if (!opened) openConversation(idInAddress()).then(openPlaceInAddress);
+  opened = true;
+});

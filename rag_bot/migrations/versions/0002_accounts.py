@@ -14,7 +14,7 @@ _TEXT = sa.String
 
 
 def upgrade() -> None:
-    _add_chat_tables()
+    _add_what_came_later()
     op.add_column("conversations", sa.Column("owner", _TEXT(64), nullable=False, server_default=""))
     op.create_index("ix_conversations_owner", "conversations", ["owner"])
     op.create_index("ix_usage_key_day", "usage", ["key", "day"])
@@ -86,9 +86,23 @@ def downgrade() -> None:
     op.drop_column("conversations", "owner")
 
 
-def _add_chat_tables() -> None:
-    """Before, they were made when they were needed first."""
+def _add_what_came_later() -> None:
+    """Before there were migrations, tables were made by the first program that needed them."""
     there = set(sa.inspect(op.get_bind()).get_table_names())
+    if "usage" not in there:
+        op.create_table(
+            "usage",
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("at", _TEXT(32), nullable=False),
+            sa.Column("day", _TEXT(10), nullable=False, index=True),
+            sa.Column("model", sa.Text, nullable=False),
+            sa.Column("key", sa.Text, nullable=False),
+            sa.Column("conversation_id", _TEXT(64), nullable=False),
+            sa.Column("answer_id", _TEXT(64), nullable=False),
+            sa.Column("prompt_tokens", sa.Integer, nullable=False),
+            sa.Column("completion_tokens", sa.Integer, nullable=False),
+            sa.Column("cost", sa.Float, nullable=False),
+        )
     for name, columns in _chat().items():
         if name not in there:
             op.create_table(name, *columns)
