@@ -57,9 +57,13 @@ class Connection:
         with self._lock:
             self._db.close()
 
-    def _reconnect(self) -> None:
+    def _look_again(self) -> None:
         """SQLite reads a store whose folder can't be written to as if nobody ever changed it: after a change, anew."""
+        if not self._frozen:
+            return
         with self._lock:
+            if self._db.in_transaction or signature_of(self.path) == self._signature:
+                return
             self._signature = signature_of(self.path)
             former = self._db
             self._db, self._frozen = connect(self.path, write=False)
@@ -72,6 +76,7 @@ class Connection:
             if self.writable or self._db.in_transaction:
                 yield
                 return
+            self._look_again()
             self._db.execute("BEGIN")
             try:
                 yield
@@ -84,8 +89,7 @@ class Connection:
 
     @property
     def version(self) -> int:
-        if self._frozen and signature_of(self.path) != self._signature:
-            self._reconnect()
+        self._look_again()
         if self.schema < SCHEMA_VERSION:  # until a writer has brought it up to date
             row = self.row("PRAGMA user_version")
             self.schema = int(row[0]) if row else self.schema

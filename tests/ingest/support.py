@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ingest.chunker import Chunker
 from ingest.curate.curator import Curator
-from ingest.embedder import Embedded, HashEmbedder
+from ingest.embedder import Embedded, HashEmbedder, Vectors
 from ingest.index import Index, document_id
 from ingest.inspect import Finding
 from ingest.inspect.inspector import share_out
@@ -47,6 +49,35 @@ class CountingEmbedder(HashEmbedder):
     def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Embedded:
         self.passages += len(texts)
         return super().embed_passages(texts, spans)
+
+
+class WordEmbedder(HashEmbedder):
+    """Another embedder: the same words in half as many places."""
+
+    dimension = 128
+    fingerprint = "words"
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        vectors = HashEmbedder().embed_documents(texts)
+        folded = vectors[:, :128] + vectors[:, 128:]
+        unit: Vectors = folded / np.linalg.norm(folded, axis=1, keepdims=True)
+        return unit
+
+    embed_queries = embed_documents
+
+
+class BrokenEmbedder(WordEmbedder):
+    """One that gives up."""
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        raise MemoryError
+
+
+def load_embedder(name: str, settings: IngestSettings, *, write: bool) -> HashEmbedder:
+    """In place of the index's own, which knows no other embedder that is quick to load."""
+    new = {"hash": HashEmbedder, "words": WordEmbedder, "broken": BrokenEmbedder}[name]()
+    new.name = name
+    return new
 
 
 def made(source: str, text: str, findings: tuple[Finding, ...] = ()) -> Document:
