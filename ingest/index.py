@@ -26,6 +26,7 @@ from ingest.inspect import Finding
 from ingest.lock import WriteLock
 from ingest.manifest import NAME as MANIFEST
 from ingest.manifest import Manifest, check, hash_file, sync_folder
+from ingest.originals import FILES, UPLOAD, held_name, kept_name, owner_of
 from ingest.settings import IngestSettings
 from ingest.sources.archives import MARK
 from ingest.store import Store
@@ -46,10 +47,6 @@ from ingest.types import (
 from ingest.vectors import Ids
 
 STORE = "store.sqlite3"
-FILES = "files"
-UPLOAD = "upload:"
-"""How the source of a document begins that came as bytes."""
-_HELD = "held-"
 _KEPT = 16  # answers to who may read what that are kept
 # What the two searches give to the fusion. Keyword search goes deeper, which costs it little, so that what the other has
 # found hardly ever lacks its BM25 score.
@@ -463,7 +460,7 @@ class Index:
             raise SourceError(
                 f"The file {info.source} is not given out: parts of its text are masked.", "Its text is here, without those."
             )
-        kept = self.path / FILES / _kept(document_id, info.sha256)
+        kept = self.path / FILES / kept_name(document_id, info.sha256)
         if kept.is_file():
             return kept
         source = Path(info.source)
@@ -506,7 +503,7 @@ class Index:
 
     def held_file(self, held: Quarantined) -> Path:
         """Where the bytes of a version that is held back are: kept here (an upload), or on this machine."""
-        kept = self.path / FILES / _held(held)
+        kept = self.path / FILES / held_name(held)
         return kept if kept.is_file() else Path(held.source)
 
     def ledger(self, limit: int = 1000) -> list[LedgerEntry]:
@@ -602,7 +599,7 @@ class Index:
         from here on.
         """
         entry = self._writable().add(document, chunks, embedded, released, staged=staged, facts=facts)
-        self._drop_files(document.id, keep=() if document.masked else (_kept(document.id, document.sha256),))
+        self._drop_files(document.id, keep=() if document.masked else (kept_name(document.id, document.sha256),))
         return entry
 
     def put_facts(self, document_id: str, facts: Facts) -> None:
@@ -612,28 +609,28 @@ class Index:
     def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out. Raises DocumentNotFound."""
         entry = self._writable().remove(document_id)
-        self._drop_files(document_id, keep=tuple(map(_held, self.quarantine(entry.source))))
+        self._drop_files(document_id, keep=tuple(map(held_name, self.quarantine(entry.source))))
         return entry
 
     def hold(self, held: Quarantined, entry: LedgerEntry, data: bytes | None = None) -> None:
         """Hold a version of a document back; `data` are its bytes, if it has no place of its own on this machine."""
         store = self._writable()
         if data is not None:
-            self._keep(_held(held), data)
+            self._keep(held_name(held), data)
         store.hold(held, entry)
-        kept = _kept(held.document_id, info.sha256) if (info := store.find(held.source)) else ""
-        self._drop_files(held.document_id, keep=(kept, _held(held)))
+        kept = kept_name(held.document_id, info.sha256) if (info := store.find(held.source)) else ""
+        self._drop_files(held.document_id, keep=(kept, held_name(held)))
 
     def forget_held(self, held: Quarantined, entry: LedgerEntry | None, *, drop: bool) -> None:
         """What was held waits no longer; with `drop`, its source is left out as long as it holds this very content."""
         self._writable().forget_held(held, entry, drop=drop)
         with self._filing:
-            self._unlink(held.document_id, [_held(held)])
+            self._unlink(held.document_id, [held_name(held)])
 
     def keep_original(self, document: Document, data: bytes) -> None:
         """Keep the file of a document that has no place of its own on this machine (an upload), beside the one of its
         former version: `add` takes that away."""
-        self._keep(_kept(document.id, document.sha256), data)
+        self._keep(kept_name(document.id, document.sha256), data)
 
     def _keep(self, name: str, data: bytes) -> None:
         folder = self.path / FILES
@@ -646,7 +643,7 @@ class Index:
                 os.fsync(file.fileno())
             with self._filing:
                 temporary.replace(folder / name)
-                names, own = self._names(), _owner(name)
+                names, own = self._names(), owner_of(name)
                 names[own] = (*(other for other in names.get(own, ()) if other != name), name)
             sync_folder(folder)
         except OSError as error:
@@ -672,7 +669,7 @@ class Index:
         if self._filed is None:
             self._filed = {}
             for path in (self.path / FILES).glob("*"):
-                own = _owner(path.name)
+                own = owner_of(path.name)
                 self._filed[own] = (*self._filed.get(own, ()), path.name)
         return self._filed
 
@@ -762,21 +759,6 @@ def _check_not_emptied(path: Path) -> None:
 
 def _everything(info: DocumentInfo) -> bool:
     return True
-
-
-def _kept(document_id: str, sha256: str) -> str:
-    """The name under which the index keeps an upload's file."""
-    return f"{document_id}-{sha256[:16]}"
-
-
-def _held(held: Quarantined) -> str:
-    """The name under which the index keeps the file of an upload that is held back."""
-    return f"{_HELD}{_kept(held.document_id, held.sha256)}"
-
-
-def _owner(name: str) -> str:
-    """The document whose file is kept under this name."""
-    return name.removeprefix(_HELD).partition("-")[0]
 
 
 def _size(folder: Path) -> int:

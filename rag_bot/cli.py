@@ -12,7 +12,7 @@ import typer
 
 from ingest import console
 from ingest.errors import IngestError
-from rag_bot import compare_cli, eval_cli, gaps_cli, models_cli, rails_cli
+from rag_bot import backup_cli, compare_cli, eval_cli, gaps_cli, models_cli, rails_cli
 from rag_bot.errors import BadQuestion, BotError
 from rag_bot.slack import cli as slack_cli
 
@@ -37,6 +37,8 @@ app.add_typer(eval_cli.app, name="eval")
 app.command()(compare_cli.compare)
 app.command()(gaps_cli.gaps)
 app.add_typer(slack_cli.app, name="slack")
+app.command()(backup_cli.backup)
+app.command()(backup_cli.restore)
 
 IndexOption = Annotated[
     Path | None,

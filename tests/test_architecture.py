@@ -88,6 +88,7 @@ COMMAND_LINES = (
     "rag_bot.eval_cli",
     "rag_bot.compare_cli",
     "rag_bot.gaps_cli",
+    "rag_bot.backup_cli",
     "rag_bot.slack.cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
@@ -117,7 +118,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "datasketch": ("ingest.curate.minhash", "ingest.curate.sign"),
     "py3langid": ("ingest.curate.language",),
     "charset_normalizer": ("ingest.parsers.encoding",),
-    "sqlalchemy": ("rag_bot.memory", "rag_bot.chat_state", "rag_bot.chat_tables", "rag_bot.accounts"),
+    "sqlalchemy": ("rag_bot.memory", "rag_bot.chat_state", "rag_bot.chat_tables", "rag_bot.accounts", "rag_bot.state_copy"),
     "argon2": ("rag_bot.accounts.passwords",),
     "fastapi": ("rag_bot.api",),
     "starlette": ("rag_bot.api",),

@@ -16,6 +16,7 @@ _DISK_FULL = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC"
 _PRAGMAS = "PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;"
 # KiB. What a reader reads often (chunks' places) fits; a writer adds at the end, and its memory is not to grow with the store.
 _READERS_CACHE, _WRITERS_CACHE = 65_536, 16_384
+_COPIED_AT_ONCE = 4_096  # pages, between which a signal is heeded
 
 
 class Connection:
@@ -82,6 +83,20 @@ class Connection:
                 yield
             finally:
                 self._db.execute("COMMIT")
+
+    def copy_to(self, target: Path) -> None:
+        """Write the store as this connection sees it to a new file; in a `snapshot`, writers go on meanwhile and it is of one
+        moment."""
+        with self._lock:
+            try:
+                copy = sqlite3.connect(target, isolation_level=None)
+                try:
+                    copy.execute("PRAGMA synchronous = OFF")
+                    self._db.backup(copy, pages=_COPIED_AT_ONCE, sleep=0)
+                finally:
+                    copy.close()
+            except sqlite3.Error as error:
+                raise translated(error, target) from error
 
     def meta(self, key: str) -> str | None:
         row = self.row("SELECT value FROM meta WHERE key = ?", key)
