@@ -130,7 +130,12 @@ def _read_manifest(file: BinaryIO) -> Contents:
         if not isinstance(body["program"], str) or not isinstance(body["facts"], dict):
             raise TypeError(body)
         contents = Contents(**(body | {"members": tuple(Member(**member) for member in body["members"])}))
-        whole = _sound(contents) and _encoded(contents) == data and _header(MANIFEST, size, contents.at) == header
+        whole = (
+            body["format"] == FORMAT
+            and _sound(contents)
+            and _encoded(contents) == data
+            and _header(MANIFEST, size, contents.at) == header
+        )
     except _FAULTY as error:
         raise _damaged(MANIFEST) from error
     if not whole:

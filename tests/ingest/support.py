@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from ingest.settings import IngestSettings
 from ingest.types import Document, Hit, LedgerEntry, Span
 
 HASH = IngestSettings(embedder="hash")
+READ = ("ingest/index.py", "ingest/derived.py", "ingest/store/connection.py")
 
 TEXTS = {
     "/docs/leave.md": "# Parental leave\n\nParental leave lasts sixteen weeks. Ask for it in writing.\n\n"
@@ -85,6 +89,25 @@ def made(source: str, text: str, findings: tuple[Finding, ...] = ()) -> Document
     parsed = parse(text.encode(), Path(source).name)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     return Document(document_id(source), source, parsed.title, parsed.media_type, sha256, parsed.text, parsed.blocks, findings)
+
+
+@contextmanager
+def at_steps(wanted: Callable[[int], bool], act: Callable[[], object], files: tuple[str, ...] = READ) -> Iterator[list[int]]:
+    """Calls `act` whenever the code in some files (of what reads an index) has called or left a function, if the number of that
+    step is `wanted`. Yields how many there were."""
+    steps = [0]
+
+    def step(frame: FrameType, event: str, _: object) -> None:
+        if event in ("call", "return") and frame.f_code.co_filename.endswith(files):
+            steps[0] += 1
+            if wanted(steps[0]):
+                act()  # none of its own steps is counted: the interpreter looks away meanwhile
+
+    sys.setprofile(step)
+    try:
+        yield steps
+    finally:
+        sys.setprofile(None)
 
 
 def put(index: Index, source: str, text: str, limit: int = 200, findings: tuple[Finding, ...] = ()) -> LedgerEntry:

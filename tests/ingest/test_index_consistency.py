@@ -8,10 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -20,29 +19,9 @@ from ingest.index import STORE, Index
 from ingest.settings import IngestSettings
 from ingest.types import Allowed, DocumentInfo, Mode
 from tests.faults.support import REPOSITORY, SOAK
-from tests.ingest.support import HASH, fill, load_embedder, put
+from tests.ingest.support import HASH, at_steps, fill, load_embedder, put
 
-READ = ("ingest/index.py", "ingest/derived.py", "ingest/store/connection.py")
 QUESTION = "dogs in the office"
-
-
-@contextmanager
-def at_steps(wanted: Callable[[int], bool], act: Callable[[], object]) -> Iterator[list[int]]:
-    """Calls `act` whenever the code that reads an index has called or left a function whose number is `wanted`. Yields how
-    many there were."""
-    steps = [0]
-
-    def step(frame: FrameType, event: str, _: object) -> None:
-        if event in ("call", "return") and frame.f_code.co_filename.endswith(READ):
-            steps[0] += 1
-            if wanted(steps[0]):
-                act()  # none of its own steps is counted: the interpreter looks away meanwhile
-
-    sys.setprofile(step)
-    try:
-        yield steps
-    finally:
-        sys.setprofile(None)
 
 
 def changing(index: Index, *, publish: bool = False) -> Callable[[], None]:
