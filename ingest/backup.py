@@ -29,6 +29,7 @@ INDEX = "index/"
 
 _ORIGINALS = f"{INDEX}{FILES}/"
 _QUEUE = f"{INDEX}{UPLOADS}/"
+_DERIVED = re.compile(rf"{INDEX}(vectors-|keywords-|{re.escape(PUBLISHED)})")
 _LINKS = "backing-up-"
 _TRIES = 100
 # What an index folder may hold beside what is taken: derived files, the conversations (which are taken elsewhere), what is
@@ -81,9 +82,12 @@ class _Shelf:
     def __init__(self, links: Path | None, copies: Path) -> None:
         self._links, self._copies = links, copies
         self.files: dict[str, Path] = {}
+        self._aside: dict[str, Path] = {}
 
     def keep(self, name: str, path: Path) -> bool:
         """Keep a file, of which a name is one content, for the backup; False if it is not there (any more)."""
+        if name in self._aside:
+            self.files[name] = self._aside.pop(name)
         if name in self.files:
             return True
         try:
@@ -99,8 +103,9 @@ class _Shelf:
         self.files[name] = path
 
     def drop(self, name: str) -> None:
-        """Don't take it."""
-        self.files.pop(name, None)
+        """Leave a file out, until it is kept again."""
+        if name in self.files:
+            self._aside[name] = self.files.pop(name)
 
     def _linked(self, name: str, path: Path) -> Path | None:
         if self._links is None:
@@ -252,15 +257,13 @@ def _at_the_moment(first: Job | None, last: Job | None) -> Job | None:
 
 
 def _keep_published(index: Path, manifest: bytes, shelf: _Shelf) -> bool:
-    """Keep the search indexes that a manifest names; False if they are not all there (any more)."""
-    if not manifest:
-        return True
+    """Keep the search indexes that a manifest names, and no others; False if they are not all there (any more)."""
+    for name in [name for name in shelf.files if _DERIVED.match(name)]:  # of a manifest before
+        shelf.drop(name)
     try:
-        found = Manifest.read(index)
+        found = Manifest.parse(manifest)
     except (ValueError, TypeError, KeyError):
-        return True  # damaged: they are built again
-    if found is None:
-        return False
+        return True  # there is none that can be used: they are built again
     names = [name for artifact in (found.vectors, found.keywords) for name in artifact.hashes]
     managed = f"{found.keywords.name}/.managed.json"
     if found.keywords.name and (index / managed).exists():

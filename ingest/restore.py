@@ -20,7 +20,7 @@ from ingest.manifest import sync_folder
 from ingest.settings import IngestSettings
 from ingest.store import SCHEMA_VERSION
 from ingest.uploads import Uploads
-from ingest.workspace import abandoned, workspace
+from ingest.workspace import workspace
 
 _RESTORING = "restoring-"
 # What a backup of an index may hold.
@@ -127,14 +127,15 @@ def put_in_place(place: Path, target: Path, commit: Callable[[], None]) -> None:
 
 
 def _refuse_unless_empty(target: Path) -> None:
+    """Take away what a restore that was killed has left. That is no index: its store comes last."""
     names = {path.name for path in target.iterdir()} - {*_HARMLESS}
-    left = {path.name for path in abandoned(target, _RESTORING)}
+    left = {name for name in names if name.startswith(_RESTORING)}  # of nobody who lives: the lock is ours
     if left and STORE not in names:
-        for name in [name for name in names if _PLACED.fullmatch(name)]:
-            names.remove(name)
-            _remove(target / name)
+        left |= {name for name in names if _PLACED.fullmatch(name)}
     if others := sorted(names - left):
         raise BackupError(f"The folder {target} is not empty: it holds {others[0]}.", "Restore into a new one: --index DIR.")
+    for name in sorted(left):
+        _remove(target / name)
 
 
 def _remove(path: Path) -> None:

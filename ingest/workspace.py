@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _LOCK = ".lock"
@@ -40,8 +40,10 @@ def abandoned(folder: Path, prefix: str) -> list[Path]:
 def _used(place: Path) -> bool:
     try:
         lock = os.open(place / _LOCK, os.O_RDWR)
-    except FileNotFoundError:
-        return place.exists() and time.time() - place.stat().st_mtime < _JUST_MADE
+    except FileNotFoundError:  # it comes first and nothing is there yet, or it was being taken away
+        with suppress(FileNotFoundError):
+            return not any(place.iterdir()) and time.time() - place.stat().st_mtime < _JUST_MADE
+        return False
     except PermissionError:
         return True
     try:

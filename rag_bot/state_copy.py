@@ -46,14 +46,19 @@ def state_tables() -> list[sa.MetaData]:
 
 def shown(url: str) -> str:
     """A database's address without the password."""
-    return str(sa.make_url(url))
+    return str(_address(url))
 
 
 def occupied(url: str) -> bool:
-    """Whether there is something in a database: a file, or rows in a table of this program. Raises StateError."""
+    """Whether there is something in a database: a file, or rows in a table of this program.
+
+    Raises StateError, also for one in memory, which nothing can be put into to stay.
+    """
     file = sqlite_file(url)
     if file is not None:
         return file.exists() and file.stat().st_size > 0
+    if _address(url).get_backend_name() == "sqlite":
+        raise StateError(f"The database {url} is in memory only.", "Set RAG_BOT_STATE, or --state, to one that lasts.")
     with _snapshot(url) as connection:
         there = sa.inspect(connection).get_table_names()
         return any(
@@ -87,7 +92,7 @@ def dump(url: str, target: Path) -> Copied | None:
             for name, known in _tables().items():
                 if name in there:
                     rows[name] = _dump_table(connection, known, out)
-    return Copied(sa.make_url(url).get_backend_name(), revision, rows)
+    return Copied(_address(url).get_backend_name(), revision, rows)
 
 
 @contextmanager
@@ -118,8 +123,7 @@ def loading(url: str, source: Path) -> Iterator[None]:
 @contextmanager
 def _snapshot(url: str) -> Iterator[sa.Connection]:
     """What is read inside is of one moment, and nobody waits for it."""
-    Memory(url).close()  # refuses, in a sentence, what is no database's address
-    address = sa.make_url(url)
+    address = _address(url)
     try:
         engine = sa.create_engine(address, poolclass=sa.NullPool)
         try:
@@ -184,10 +188,12 @@ def _read(lines: TextIO, tables: dict[str, sa.Table]) -> Iterator[tuple[sa.Table
             yield begun
 
     while begun is not None:
-        table = tables.get(begun.get("table", "")) if isinstance(begun, dict) else None
-        columns = begun.get("columns") if isinstance(begun, dict) else None
-        if table is None or not isinstance(columns, list) or not all(name in table.columns for name in columns):
+        name, columns = (begun.get("table"), begun.get("columns")) if isinstance(begun, dict) else (None, None)
+        table = tables.get(name) if isinstance(name, str) else None
+        if table is None or not isinstance(columns, list):
             raise _strange("a table that this program does not know")
+        if not all(isinstance(column, str) and column in table.columns for column in columns):
+            raise _strange(f"columns of {table.name} that this program does not know")
         yield table, columns, rows()
 
 
@@ -247,10 +253,15 @@ def _tables() -> dict[str, sa.Table]:
 
 def sqlite_file(url: str) -> Path | None:
     """SQLite's file; None for another database, or one in memory."""
-    found = sa.make_url(url)
+    found = _address(url)
     if found.get_backend_name() != "sqlite" or not found.database or found.database == ":memory:" or found.query.get("uri"):
         return None
     return Path(found.database).absolute()
+
+
+def _address(url: str) -> sa.URL:
+    Memory(url).close()  # says in a sentence why it is none
+    return sa.make_url(url)
 
 
 def _strange(what: str) -> BackupError:
