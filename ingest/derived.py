@@ -36,48 +36,72 @@ class Only:
         return at < len(self.ids) and bool(self.ids[at] == chunk_id)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sought:
+    """What is searched for: the `dense_k` nearest to a unit vector (None: none are), and the `keyword_k` best by BM25 for a
+    query, to which words of `earlier` turns count little. `only` among some chunks; None: among all."""
+
+    vector: Vectors | None = None
+    dense_k: int = 0
+    query: str = ""
+    keyword_k: int = 0
+    earlier: str = ""
+    only: Only | None = None
+
+
 class Derived:
     """The published vectors and keywords, and small ones beside them for what the store got since.
 
-    `notes` says, in sentences, what was found damaged or behind and what was done about it.
+    It shows the store at one `version`, that of the last `catch_up`. `notes` says, in sentences, what was found damaged or
+    behind and what was done about it.
     """
 
-    def __init__(self, folder: Path, store: Store, dimension: int, *, writable: bool) -> None:
-        self._folder, self._store, self._dimension = folder, store, dimension
+    def __init__(self, folder: Path, store: Store, *, writable: bool) -> None:
+        self._folder, self._store = folder, store
         self._lock = threading.Lock()
         while True:
             self.notes: list[str] = []
-            self._version, self._stamp = store.version, _stamp(folder / NAME)
-            self._epoch = store.meta("epoch") or ""
+            stamp = _stamp(folder / NAME)
+            with store.snapshot():
+                self._epoch, self.dimension = store.meta("epoch") or "", int(store.meta("dimension") or 0)
+            self._generation = 0  # of the manifest on the disk, whether it can be used or not
             self.manifest = self._read_manifest(writable)
             self._vectors = self._load_vectors(writable)
             self._keywords = self._load_keywords(writable)
-            if writable or not self.notes or _stamp(folder / NAME) == self._stamp:
+            if writable or not self.notes or _stamp(folder / NAME) == stamp:
                 break  # else these files were not damaged: a writer has put newer ones in their place meanwhile
-        self._recent_vectors = VectorIndex(dimension)
+        self.version = -1
+        self._recent_vectors = VectorIndex(self.dimension)
         self._recent_keywords = KeywordIndex()
         self._recent_until = [self.manifest.vectors.last_chunk, self.manifest.keywords.last_chunk]
         self._removed: frozenset[int] = frozenset()
-        self._catch_up()
 
     # --- searching
 
-    def dense(self, vector: Vectors, k: int, only: Only | None = None) -> list[tuple[int, float]]:
-        """The `k` nearest chunks to a unit vector as (chunk id, cosine), best first; `only` among those."""
-        among = None if only is None else only.ids
-        with self._lock:
-            removed, recent = self._removed, self._recent_vectors.search(vector, k, self._removed, among)
-        return _best(self._vectors.search(vector, k, removed, among) + recent, k)
+    def search(self, version: int, sought: Sought) -> tuple[list[tuple[int, float]], list[tuple[int, float]]] | None:
+        """The chunks nearest in meaning as (chunk id, cosine), and those best by BM25 as (chunk id, score), each best first.
 
-    def keyword(self, query: str, k: int, earlier: str = "", only: Only | None = None) -> list[tuple[int, float]]:
-        """The `k` best chunks by BM25 as (chunk id, score), best first; words of `earlier` turns count little; `only` among
-        those."""
-        with self._lock:
-            removed, recent = self._removed, []
-            if len(self._recent_keywords):
+        Both are of the store at one version; None if that is not `version` (any more).
+        """
+        dense: list[tuple[int, float]] = []
+        keyword: list[tuple[int, float]] = []
+        vector, query, only, earlier = sought.vector, sought.query, sought.only, sought.earlier
+        among = None if only is None else only.ids
+        with self._lock:  # what is published stays as it is; what came since and what is gone must be of the same moment
+            if self.version != version:
+                return None
+            removed = self._removed
+            if vector is not None:
+                dense = self._recent_vectors.search(vector, sought.dense_k, removed, among)
+            if sought.keyword_k and len(self._recent_keywords):
                 idf = self.idf(self._keywords.weights(query, earlier).keys())
-                recent = self._recent_keywords.search(query, k, removed, idf, only, earlier=earlier)
-        return _best(self._keywords.search(query, k, removed, only=only, earlier=earlier) + recent, k)
+                keyword = self._recent_keywords.search(query, sought.keyword_k, removed, idf, only, earlier=earlier)
+        if vector is not None:
+            dense = _best(self._vectors.search(vector, sought.dense_k, removed, among) + dense, sought.dense_k)
+        if sought.keyword_k:
+            published = self._keywords.search(query, sought.keyword_k, removed, only=only, earlier=earlier)
+            keyword = _best(published + keyword, sought.keyword_k)
+        return dense, keyword
 
     def terms(self, text: str) -> list[str]:
         """The terms that BM25 knows a text by."""
@@ -99,37 +123,36 @@ class Derived:
         """Where the vectors are searched: `cpu` or `cuda`."""
         return self._vectors.device
 
-    def stale(self) -> bool:
-        """Whether the store has changed since this looked, or something has been published."""
-        return self._store.version != self._version or _stamp(self._folder / NAME) != self._stamp
-
-    def refresh(self) -> None:
-        """Take in what the store got since."""
-        with self._lock:
-            version, stamp = self._store.version, _stamp(self._folder / NAME)
-            self._catch_up()
-            self._version, self._stamp = version, stamp
+    def replaced(self) -> bool:
+        """Whether everything has been embedded anew: then the same numbers are other chunks."""
+        return (self._store.meta("epoch") or "") != self._epoch
 
     def outdated(self) -> bool:
         """Whether something newer has been published, or everything embedded anew: then this must be loaded again."""
-        if self._store.meta("epoch") != self._epoch:
+        if self.replaced():
             return True
         try:
             manifest = Manifest.read(self._folder)
-        except ValueError:
+        except (ValueError, TypeError, KeyError):
             return False
-        return manifest is not None and manifest.generation > self.manifest.generation
+        return manifest is not None and manifest.generation > self._generation
 
-    def _catch_up(self) -> None:
-        for ids, vectors in self._store.vectors(self._recent_until[0], self._dimension):
-            self._recent_vectors.add(ids, vectors)
-            self._recent_until[0] = ids[-1]
-        with self._store.snapshot():
+    def catch_up(self) -> None:
+        """Take in what the store got since. To be called in a snapshot of the store in which this was not `outdated`.
+
+        A writer says what is gone until it has published files without that, and only then forgets it: in a snapshot from
+        before that, the store still tells everything that these files lack or hold too many.
+        """
+        with self._lock:
+            for ids, vectors in self._store.vectors(self._recent_until[0], self.dimension):
+                self._recent_vectors.add(ids, vectors)
+                self._recent_until[0] = ids[-1]
             rows = list(keyword_texts(self._store, self._recent_until[1]))
-        if rows:
-            self._recent_keywords.update(rows)
-            self._recent_until[1] = rows[-1][0]
-        self._removed |= self._store.removed()
+            if rows:
+                self._recent_keywords.update(rows)
+                self._recent_until[1] = rows[-1][0]
+            self._removed |= self._store.removed()
+            self.version = self._store.version
 
     # --- loading and repairing
 
@@ -142,13 +165,14 @@ class Derived:
         else:
             if not found and self._store.counts()[2]:
                 self._set_aside(NAME, "it is missing", writable)
+        self._generation = found.generation if found else 0
         if found and max(found.vectors.last_chunk, found.keywords.last_chunk) > self._store.counts()[2]:
             # A store put back from an older copy would give the numbers of lost chunks to new ones.
             self._set_aside(NAME, "it is ahead of the store", writable)
             found = None
         if found and found.epoch == self._epoch:
             return found
-        return Manifest(0, self._epoch, "", "", self._dimension, _NO_ARTIFACT, _NO_ARTIFACT)
+        return Manifest(0, self._epoch, "", "", self.dimension, _NO_ARTIFACT, _NO_ARTIFACT)
 
     def _load_vectors(self, writable: bool) -> VectorIndex:
         artifact = self.manifest.vectors
@@ -164,7 +188,7 @@ class Derived:
                     fault = f"FAISS can't read {artifact.name}: {error}"
             self._set_aside(artifact.name, fault, writable)
         self.manifest = replace(self.manifest, vectors=_NO_ARTIFACT)
-        return VectorIndex(self._dimension)
+        return VectorIndex(self.dimension)
 
     def _load_keywords(self, writable: bool) -> KeywordIndex:
         artifact = self.manifest.keywords
@@ -212,7 +236,7 @@ class Derived:
                 self._epoch,
                 embedder,
                 fingerprint,
-                self._dimension,
+                self.dimension,
                 self._write_vectors(vectors, exact_up_to),
                 self._write_keywords(keywords, removed, whole=whole),
             )
@@ -225,7 +249,7 @@ class Derived:
             raise
         self._store.forget_removed(removed)
         self._clean(manifest)
-        return Derived(self._folder, self._store, self._dimension, writable=True)
+        return Derived(self._folder, self._store, writable=True)
 
     def _next_generation(self) -> int:
         """Above the manifest's and that of any file, also of one left by a process that died before its manifest."""
@@ -235,8 +259,8 @@ class Derived:
     def _write_vectors(self, name: str, exact_up_to: int) -> Artifact:
         path = self._folder / name
         index = VectorIndex.build(
-            self._dimension,
-            self._store.vectors(0, self._dimension),
+            self.dimension,
+            self._store.vectors(0, self.dimension),
             count=self._store.counts()[1],
             spool=path.with_suffix(".spool"),
             exact_up_to=exact_up_to,

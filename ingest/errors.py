@@ -9,6 +9,7 @@ IngestError
 │   └── BrokenDocument       the file can't be read as what it claims to be
 ├── SourceError              a folder or file that was asked for can't be read
 ├── DependencyMissing        a package that is needed is not installed
+├── BackupError              a backup can't be made, read or put in place
 └── StoreError               the index folder
     ├── IndexMissing         there is no index at this place
     ├── IndexBusy            another process is writing to it
@@ -67,6 +68,10 @@ class SourceError(IngestError):
 
 class DependencyMissing(IngestError):
     """A package that is needed is not installed."""
+
+
+class BackupError(IngestError):
+    """A backup can't be made, read or put in place."""
 
 
 class StoreError(IngestError):

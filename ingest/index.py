@@ -9,7 +9,7 @@ import secrets
 import threading
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +18,7 @@ import numpy as np
 from ingest.curate import Facts
 from ingest.curate.tables import Curation
 from ingest.curate.versions import superseded
-from ingest.derived import Derived, Only
+from ingest.derived import Derived, Only, Sought
 from ingest.embedder import Embedded, Embedder, Vectors, light_embedder, writers_embedder
 from ingest.errors import EmbedderMismatch, IndexDamaged, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
 from ingest.fuse import Looked, Ranking, fuse, weigh
@@ -26,6 +26,7 @@ from ingest.inspect import Finding
 from ingest.lock import WriteLock
 from ingest.manifest import NAME as MANIFEST
 from ingest.manifest import Manifest, check, hash_file, sync_folder
+from ingest.originals import FILES, UPLOAD, held_name, kept_name, owner_of
 from ingest.settings import IngestSettings
 from ingest.sources.archives import MARK
 from ingest.store import Store
@@ -46,10 +47,6 @@ from ingest.types import (
 from ingest.vectors import Ids
 
 STORE = "store.sqlite3"
-FILES = "files"
-UPLOAD = "upload:"
-"""How the source of a document begins that came as bytes."""
-_HELD = "held-"
 _KEPT = 16  # answers to who may read what that are kept
 # What the two searches give to the fusion. Keyword search goes deeper, which costs it little, so that what the other has
 # found hardly ever lacks its BM25 score.
@@ -58,7 +55,7 @@ _FOLDED_AT_ONCE = 100
 _DEEPEST = 100  # times the usual depth, where copies of the same text fill it
 _MOST_PLACES = 100  # of the same text, named in a hit
 _LOOKED_AT = 40  # of the fused ranking: more of them find no more
-_TRIES = 20  # searches of an index that another process changes just then
+_TRIES = 3  # searches beside a writer; if what was found is gone each time, the next one sees nothing of what it writes
 # Below this size the published files are written anew after each run (a second or two); above it, when a twentieth
 # has changed: until then what is new is searched from small indexes beside them.
 _ALWAYS_PUBLISH = 50_000
@@ -67,6 +64,27 @@ _ALWAYS_PUBLISH = 50_000
 def document_id(source: str) -> str:
     """The id of the document that comes from `source`: the same source keeps its id when its text changes."""
     return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wanted:
+    """A search as it was asked for."""
+
+    query: str
+    k: int
+    mode: Mode
+    vector: Vectors | None
+    earlier: str
+    allowed: Allowed | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moment:
+    """What is derived from the store at one version, and the chunks that may be found then (None: all)."""
+
+    derived: Derived
+    version: int
+    only: Only | None
 
 
 class Index:
@@ -90,7 +108,8 @@ class Index:
         self._store, self._derived, self._lock = store, derived, lock
         self._embedder, self._settings = embedder, settings
         self._newest = settings.documents_versions == "newest"
-        self._loading, self._refreshing, self._choosing = threading.Lock(), threading.Lock(), threading.Lock()
+        self._loading = threading.Lock()
+        self._refreshing = threading.RLock()  # taken before the store's own lock, where both are
         self._owners: tuple[int, Ids, list[str]] = (-1, np.zeros(0, np.int64), [])
         self._chosen: dict[Allowed, Only | None] = {}
         self._filing = threading.Lock()
@@ -125,13 +144,14 @@ class Index:
             _check_not_emptied(path)
             store = Store(path / STORE, write=write)
             embedder = _matching_embedder(store, settings, embedder)
-            dimension = int(store.meta("dimension") or 0)
-            derived = Derived(path, store, dimension, writable=write and repair)
+            derived = Derived(path, store, writable=write and repair)
             index = cls(path, store, derived, embedder=embedder, settings=settings, lock=lock)
             if repair and derived.notes:
                 index._repair(settings)
             elif lock and not derived.manifest.generation and not store.counts()[2]:
                 index.publish(force=True)  # empty, so that from here on a manifest that is missing is damage
+            if not write:
+                index.refresh()  # so that the first search need not wait for it
         except BaseException:
             if store:
                 store.close()
@@ -150,7 +170,7 @@ class Index:
                 self.notes = writer.notes or self.notes
         except StoreError:
             return
-        self._derived = Derived(self.path, self._store, self.dimension, writable=False)
+        self._derived = Derived(self.path, self._store, writable=False)
 
     def close(self) -> None:
         self._store.close()
@@ -170,9 +190,9 @@ class Index:
         """The embedder that the index was made with, loaded at first use."""
         with self._loading:
             if self._embedder is None:
-                name = self.embedder_name
+                with self._store.snapshot():
+                    name, expected = self.embedder_name, self._store.meta("fingerprint")
                 loaded = _load_embedder(name, self._settings, write=self._lock is not None)
-                expected = self._store.meta("fingerprint")
                 if loaded.fingerprint != expected:
                     raise EmbedderMismatch(
                         f"The index {self.path} was made with other weights of the embedder {name!r} than those installed.",
@@ -197,19 +217,20 @@ class Index:
 
     def refresh(self) -> bool:
         """Notice what another process wrote; True if something changed."""
-        if not self._derived.stale():
-            return False
-        with self._refreshing:  # one thread loads what is new, the others wait for it
-            if not self._derived.stale():
-                return True
-            if self._derived.outdated():
-                self._derived = Derived(self.path, self._store, self.dimension, writable=False)
+        changed = False
+        while True:
+            with self._refreshing:  # one thread loads what is new, the others wait for it
+                with self._store.snapshot():
+                    if self._derived.version == self._store.version:
+                        return changed
+                    changed = True
+                    if not self._derived.outdated():
+                        self._derived.catch_up()
+                        return True
+                self._derived = Derived(self.path, self._store, writable=False)
                 with self._loading:
                     if self._embedder and self._embedder.fingerprint != self._store.meta("fingerprint"):
                         self._embedder = None
-            else:
-                self._derived.refresh()
-            return True
 
     def embed_query(self, query: str) -> Vectors:
         """The unit vector of a question, shape (dimension,)."""
@@ -231,35 +252,65 @@ class Index:
 
         Only documents that are `allowed` are searched (None: all): the others take no place among the best.
         """
+        wanted = _Wanted(query, k, mode, vector, earlier, allowed)
         for _ in range(_TRIES):
             self.refresh()
-            hits, gone = self._search(query, k, mode, vector, earlier, allowed)
-            if not gone:
-                break
-        return hits
+            if (hits := self._search(wanted, self._vector(wanted))) is not None:
+                return hits
+        with self._refreshing:
+            while True:
+                self.refresh()
+                vector = self._vector(wanted)
+                with self._store.snapshot():  # nothing changes in it: only files published just now are a reason to begin anew
+                    if (hits := self._search(wanted, vector, alone=True)) is not None:
+                        return hits
 
-    def _search(
-        self, query: str, k: int, mode: Mode, vector: Vectors | None, earlier: str, allowed: Allowed | None, deeper: int = 1
-    ) -> tuple[list[Hit], bool]:
-        """The hits, and whether a chunk among the best was replaced or removed between ranking and reading."""
-        derived = self._derived
-        only = self._only(allowed or _everything) if allowed or self._newest else None
-        dense: Ranking = []
-        keyword: Ranking = []
-        if mode != "keyword" and query.strip():
-            if vector is None or vector.shape[-1] != self.dimension:  # embedded before all was embedded anew
-                vector = self.embed_query(query)
-            dense = derived.dense(vector, deeper * max(_DENSE_DEPTH, k), only)
-        if mode != "dense":
-            keyword = derived.keyword(query, deeper * max(_KEYWORD_DEPTH if mode == "hybrid" else 0, k), earlier, only)
-        both = mode == "hybrid" and vector is not None
-        ranked, passed_over = self._distinct(fuse(dense, keyword) if both else [*dense, *keyword], max(_LOOKED_AT, k))
-        if passed_over and len(ranked) < k and deeper < _DEEPEST:  # what else there is stands below the copies
-            return self._search(query, k, mode, vector, earlier, allowed, deeper * 10)
-        cosines = dict(dense)
-        if both and vector is not None:
-            ranked, cosines = self._look_closer(vector, ranked, dict(keyword))
-        return self._hits(ranked, cosines, dict(keyword), k, allowed)
+    def _vector(self, wanted: _Wanted) -> Vectors | None:
+        """The question's vector, where one is needed."""
+        if wanted.mode == "keyword" or not wanted.query.strip():
+            return None
+        if wanted.vector is None or wanted.vector.shape[-1] != self.dimension:  # embedded before all was embedded anew
+            return self.embed_query(wanted.query)
+        return wanted.vector
+
+    def _search(self, wanted: _Wanted, vector: Vectors | None, deeper: int = 1, *, alone: bool = False) -> list[Hit] | None:
+        """The hits; None if the index has changed so much meanwhile that they would not be those of one moment.
+
+        `alone`, in a snapshot of the store, a chunk that is not there is none that was replaced meanwhile: it is passed over.
+        """
+        k, hybrid = wanted.k, wanted.mode == "hybrid"
+        moment = self._moment(wanted.allowed)
+        if moment is None or (vector is not None and vector.shape[-1] != moment.derived.dimension and not alone):
+            return None
+        keyword_k = 0 if wanted.mode == "dense" else deeper * max(_KEYWORD_DEPTH if hybrid else 0, k)
+        sought = Sought(vector, deeper * max(_DENSE_DEPTH, k), wanted.query, keyword_k, wanted.earlier, moment.only)
+        found = moment.derived.search(moment.version, sought)
+        if found is None:
+            return None
+        dense, keyword = found
+        with self._store.snapshot():
+            if moment.derived.replaced() and not alone:
+                return None  # all was embedded anew: the same numbers are other chunks now
+            fused = fuse(dense, keyword) if hybrid and vector is not None else [*dense, *keyword]
+            ranked, passed_over = self._distinct(fused, max(_LOOKED_AT, k))
+            if not (passed_over and len(ranked) < k and deeper < _DEEPEST):
+                cosines = dict(dense)
+                if hybrid and vector is not None:
+                    ranked, cosines = self._look_closer(vector, ranked, dict(keyword))
+                hits, gone = self._hits(ranked, cosines, dict(keyword), k, wanted.allowed)
+                return None if gone and not alone else hits
+        return self._search(wanted, vector, deeper * 10, alone=alone)  # what else there is stands below the copies
+
+    def _moment(self, allowed: Allowed | None) -> _Moment | None:
+        """The store and what is derived from it, at one version; None if other files have been published meanwhile."""
+        with self._refreshing, self._store.snapshot():
+            derived, version = self._derived, self._store.version
+            if derived.version != version:
+                if derived.outdated():
+                    return None
+                derived.catch_up()
+            only = self._only(allowed or _everything, version) if allowed or self._newest else None
+            return _Moment(derived, version, only)
 
     def _distinct(self, ranked: Ranking, most: int) -> tuple[Ranking, bool]:
         """The first `most` of a ranking of which no two say the same, and whether others were passed over for that."""
@@ -281,28 +332,26 @@ class Index:
                 break
         return kept[:most], passed_over
 
-    def _only(self, allowed: Allowed) -> Only | None:
-        """The chunks of the documents that are allowed (None: all are); the last few are kept while nothing changes."""
-        with self._choosing:
-            version = self._store.version
-            if self._owners[0] != version:
-                with self._store.snapshot():
-                    version, rows = self._store.version, self._store.owners()
-                ids = np.fromiter((i for i, _ in rows), np.int64, len(rows))
-                self._owners, self._chosen = (version, ids, [owner for _, owner in rows]), {}
-            if allowed not in self._chosen:
-                documents = self._store.documents()
-                may = {info.document_id for info in documents if allowed(info)}
-                if self._newest:  # a newer version replaces an older one for those who may read it
-                    may -= superseded(self._store.curation.editions(), may).keys()
-                _, ids, owners = self._owners
-                kept = None
-                if len(may) < len(documents):
-                    kept = Only(ids[np.fromiter((owner in may for owner in owners), np.bool_, len(owners))])
-                if len(self._chosen) >= _KEPT:
-                    self._chosen.pop(next(iter(self._chosen)))
-                self._chosen[allowed] = kept
-            return self._chosen[allowed]
+    def _only(self, allowed: Allowed, version: int) -> Only | None:
+        """The chunks of the documents that are allowed (None: all are) at this version, which the store is at; the last few are
+        kept while nothing changes."""
+        if self._owners[0] != version:
+            rows = self._store.owners()
+            ids = np.fromiter((i for i, _ in rows), np.int64, len(rows))
+            self._owners, self._chosen = (version, ids, [owner for _, owner in rows]), {}
+        if allowed not in self._chosen:
+            documents = self._store.documents()
+            may = {info.document_id for info in documents if allowed(info)}
+            if self._newest:  # a newer version replaces an older one for those who may read it
+                may -= superseded(self._store.curation.editions(), may).keys()
+            _, ids, owners = self._owners
+            kept = None
+            if len(may) < len(documents):
+                kept = Only(ids[np.fromiter((owner in may for owner in owners), np.bool_, len(owners))])
+            if len(self._chosen) >= _KEPT:
+                self._chosen.pop(next(iter(self._chosen)))
+            self._chosen[allowed] = kept
+        return self._chosen[allowed]
 
     def _look_closer(self, vector: Vectors, ranked: Ranking, keyword: dict[int, float]) -> tuple[Ranking, dict[int, float]]:
         """The ranking put in better order by what stands in the store, and each chunk's cosine."""
@@ -323,15 +372,15 @@ class Index:
         k: int,
         allowed: Allowed | None,
     ) -> tuple[list[Hit], bool]:
+        """The best `k`, with their text, and whether one of those looked at is not there any more."""
         hits: list[Hit] = []
         documents: dict[str, DocumentInfo] = {}
         gone = False
         for at in range(0, len(ranked), k):
             some = ranked[at : at + k]
-            with self._store.snapshot():
-                found = self._store.chunks([i for i, _ in some])
-                for owner in {owner for owner, _ in found.values()} - documents.keys():
-                    documents[owner] = self._store.document(owner)
+            found = self._store.chunks([i for i, _ in some])
+            for owner in {owner for owner, _ in found.values()} - documents.keys():
+                documents[owner] = self._store.document(owner)
             gone = gone or len(found) < len(some)
             for i, score in some:
                 if i in found and len(hits) < k:
@@ -346,11 +395,10 @@ class Index:
     def _with_places(self, hits: list[Hit], allowed: Allowed | None) -> list[Hit]:
         """The hits, each with the other places where the same is said, of those that may be read."""
         curation = self._store.curation
-        with self._store.snapshot():
-            folds = curation.folds([hit.chunk.id for hit in hits])
-            members = {i: curation.members(fold, _MOST_PLACES) for i, fold in folds.items()}
-            owners = {member.document_id for some in members.values() for member in some}
-            documents = {owner: self._store.document(owner) for owner in owners}
+        folds = curation.folds([hit.chunk.id for hit in hits])
+        members = {i: curation.members(fold, _MOST_PLACES) for i, fold in folds.items()}
+        owners = {member.document_id for some in members.values() for member in some}
+        documents = {owner: self._store.document(owner) for owner in owners}
         return [
             replace(
                 hit,
@@ -412,7 +460,7 @@ class Index:
             raise SourceError(
                 f"The file {info.source} is not given out: parts of its text are masked.", "Its text is here, without those."
             )
-        kept = self.path / FILES / _kept(document_id, info.sha256)
+        kept = self.path / FILES / kept_name(document_id, info.sha256)
         if kept.is_file():
             return kept
         source = Path(info.source)
@@ -455,7 +503,7 @@ class Index:
 
     def held_file(self, held: Quarantined) -> Path:
         """Where the bytes of a version that is held back are: kept here (an upload), or on this machine."""
-        kept = self.path / FILES / _held(held)
+        kept = self.path / FILES / held_name(held)
         return kept if kept.is_file() else Path(held.source)
 
     def ledger(self, limit: int = 1000) -> list[LedgerEntry]:
@@ -551,7 +599,7 @@ class Index:
         from here on.
         """
         entry = self._writable().add(document, chunks, embedded, released, staged=staged, facts=facts)
-        self._drop_files(document.id, keep=() if document.masked else (_kept(document.id, document.sha256),))
+        self._drop_files(document.id, keep=() if document.masked else (kept_name(document.id, document.sha256),))
         return entry
 
     def put_facts(self, document_id: str, facts: Facts) -> None:
@@ -561,28 +609,28 @@ class Index:
     def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out. Raises DocumentNotFound."""
         entry = self._writable().remove(document_id)
-        self._drop_files(document_id, keep=tuple(map(_held, self.quarantine(entry.source))))
+        self._drop_files(document_id, keep=tuple(map(held_name, self.quarantine(entry.source))))
         return entry
 
     def hold(self, held: Quarantined, entry: LedgerEntry, data: bytes | None = None) -> None:
         """Hold a version of a document back; `data` are its bytes, if it has no place of its own on this machine."""
         store = self._writable()
         if data is not None:
-            self._keep(_held(held), data)
+            self._keep(held_name(held), data)
         store.hold(held, entry)
-        kept = _kept(held.document_id, info.sha256) if (info := store.find(held.source)) else ""
-        self._drop_files(held.document_id, keep=(kept, _held(held)))
+        kept = kept_name(held.document_id, info.sha256) if (info := store.find(held.source)) else ""
+        self._drop_files(held.document_id, keep=(kept, held_name(held)))
 
     def forget_held(self, held: Quarantined, entry: LedgerEntry | None, *, drop: bool) -> None:
         """What was held waits no longer; with `drop`, its source is left out as long as it holds this very content."""
         self._writable().forget_held(held, entry, drop=drop)
         with self._filing:
-            self._unlink(held.document_id, [_held(held)])
+            self._unlink(held.document_id, [held_name(held)])
 
     def keep_original(self, document: Document, data: bytes) -> None:
         """Keep the file of a document that has no place of its own on this machine (an upload), beside the one of its
         former version: `add` takes that away."""
-        self._keep(_kept(document.id, document.sha256), data)
+        self._keep(kept_name(document.id, document.sha256), data)
 
     def _keep(self, name: str, data: bytes) -> None:
         folder = self.path / FILES
@@ -595,7 +643,7 @@ class Index:
                 os.fsync(file.fileno())
             with self._filing:
                 temporary.replace(folder / name)
-                names, own = self._names(), _owner(name)
+                names, own = self._names(), owner_of(name)
                 names[own] = (*(other for other in names.get(own, ()) if other != name), name)
             sync_folder(folder)
         except OSError as error:
@@ -621,7 +669,7 @@ class Index:
         if self._filed is None:
             self._filed = {}
             for path in (self.path / FILES).glob("*"):
-                own = _owner(path.name)
+                own = owner_of(path.name)
                 self._filed[own] = (*self._filed.get(own, ()), path.name)
         return self._filed
 
@@ -656,7 +704,7 @@ class Index:
     def replace_store(self, other: Path) -> None:
         """Put the store of another index in place of this one's, in one transaction, and publish it."""
         self._writable().replace_with(other / STORE)
-        self._derived = Derived(self.path, self._store, self.dimension, writable=True)
+        self._derived = Derived(self.path, self._store, writable=True)
         self._embedder = None
         self.publish(force=True, whole=True)
 
@@ -711,21 +759,6 @@ def _check_not_emptied(path: Path) -> None:
 
 def _everything(info: DocumentInfo) -> bool:
     return True
-
-
-def _kept(document_id: str, sha256: str) -> str:
-    """The name under which the index keeps an upload's file."""
-    return f"{document_id}-{sha256[:16]}"
-
-
-def _held(held: Quarantined) -> str:
-    """The name under which the index keeps the file of an upload that is held back."""
-    return f"{_HELD}{_kept(held.document_id, held.sha256)}"
-
-
-def _owner(name: str) -> str:
-    """The document whose file is kept under this name."""
-    return name.removeprefix(_HELD).partition("-")[0]
 
 
 def _size(folder: Path) -> int:

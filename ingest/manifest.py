@@ -56,11 +56,15 @@ class Manifest:
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
         """The manifest, or None where there is none. Raises ValueError if it is damaged."""
-        path = folder / NAME
         try:
-            body = json.loads(path.read_bytes())
+            return cls.parse((folder / NAME).read_bytes())
         except FileNotFoundError:
             return None
+
+    @classmethod
+    def parse(cls, data: bytes) -> Manifest:
+        """A manifest as it stands on the disk. Raises ValueError if it is damaged."""
+        body = json.loads(data)
         if not isinstance(body, dict) or body.get("format") != FORMAT:
             raise ValueError(f"{NAME} is not a manifest of format {FORMAT}")
         checksum = body.pop("checksum", None)

@@ -14,7 +14,8 @@ from ingest.ahead import Ahead
 from ingest.chunker import Chunker
 from ingest.errors import DocumentNotFound, StoreError
 from ingest.feed import TICK, Feed
-from ingest.index import UPLOAD, Index
+from ingest.index import Index
+from ingest.originals import UPLOAD
 from ingest.prepare import Curate, Inspect, Parse, Prepared, Preparer, no_inspection
 from ingest.sources.archives import ArchiveLimits, Opened, Unpack, file_of, is_member, no_unpack, rounds
 from ingest.sources.files import Found, check_not_emptied, outside, root_of, source_of

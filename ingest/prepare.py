@@ -14,8 +14,9 @@ from typing import NamedTuple, Protocol
 from ingest.chunker import Chunker
 from ingest.curate import Facts
 from ingest.errors import DocumentError, EmptyDocument, IngestError, TooLarge
-from ingest.index import UPLOAD, Index, document_id
+from ingest.index import Index, document_id
 from ingest.inspect.inspector import Inspection, share_out
+from ingest.originals import UPLOAD
 from ingest.sources.archives import MARK
 from ingest.sources.files import Found
 from ingest.types import Chunk, Document, DocumentInfo, LedgerEntry, Parsed, Quarantined, Span

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,6 +103,18 @@ class Uploads:
         jobs = (self.get(name) for name in names if self._note(name).exists())
         return [job for job in jobs if not job.over]
 
+    def jobs(self) -> dict[str, Job]:
+        """All jobs that can be asked for, by id, in the order in which they came."""
+        found: dict[str, Job] = {}
+        for name in sorted(path.stem for path in self._files("*.json")):
+            with suppress(JobNotFound):  # it has been forgotten since
+                found[name] = self.get(name)
+        return found
+
+    def path(self, job_id: str) -> Path:
+        """Where the bytes of a job are while it waits."""
+        return self._file(job_id)
+
     def ahead(self, job_id: str) -> int:
         """How many jobs come before this one."""
         return sum(path.stem < job_id for path in self._files("*.bin"))
@@ -119,7 +132,7 @@ class Uploads:
         temporary = note.with_suffix(".new")
         try:
             with temporary.open("w", encoding="utf-8") as file:
-                json.dump(asdict(job), file)
+                file.write(note_of(job))
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(note)
@@ -162,6 +175,11 @@ class Uploads:
 
 def no_job(job_id: str) -> JobNotFound:
     return JobNotFound(f"There is no job {job_id!r}.", "Jobs that are over are forgotten after a while.")
+
+
+def note_of(job: Job) -> str:
+    """How a job stands on the disk."""
+    return json.dumps(asdict(job))
 
 
 def _read(data: bytes) -> Job:

@@ -12,7 +12,7 @@ import typer
 
 from ingest import console
 from ingest.errors import IngestError
-from rag_bot import accounts_cli, compare_cli, eval_cli, gaps_cli, migrate_cli, models_cli, rails_cli
+from rag_bot import accounts_cli, backup_cli, compare_cli, eval_cli, gaps_cli, migrate_cli, models_cli, rails_cli
 from rag_bot.errors import BadQuestion, BotError
 from rag_bot.slack import cli as slack_cli
 
@@ -41,6 +41,8 @@ app.add_typer(accounts_cli.keys, name="keys")
 app.add_typer(accounts_cli.users, name="users")
 app.command()(accounts_cli.audit)
 app.command()(migrate_cli.migrate)
+app.command()(backup_cli.backup)
+app.command()(backup_cli.restore)
 
 IndexOption = Annotated[
     Path | None,

@@ -90,6 +90,7 @@ COMMAND_LINES = (
     "rag_bot.eval_cli",
     "rag_bot.compare_cli",
     "rag_bot.gaps_cli",
+    "rag_bot.backup_cli",
     "rag_bot.slack.cli",
 )
 # Each heavy library has one home; a name stands for the module and all below it.
@@ -127,6 +128,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "rag_bot.chat_state",
         "rag_bot.chat_tables",
         "rag_bot.accounts",
+        "rag_bot.state_copy",
     ),
     "alembic": ("rag_bot.migrations",),
     "argon2": ("rag_bot.accounts.passwords",),

@@ -16,6 +16,7 @@ _DISK_FULL = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC"
 _PRAGMAS = "PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;"
 # KiB. What a reader reads often (chunks' places) fits; a writer adds at the end, and its memory is not to grow with the store.
 _READERS_CACHE, _WRITERS_CACHE = 65_536, 16_384
+_COPIED_AT_ONCE = 4_096  # pages, between which a signal is heeded
 
 
 class Connection:
@@ -57,9 +58,13 @@ class Connection:
         with self._lock:
             self._db.close()
 
-    def _reconnect(self) -> None:
+    def _look_again(self) -> None:
         """SQLite reads a store whose folder can't be written to as if nobody ever changed it: after a change, anew."""
+        if not self._frozen:
+            return
         with self._lock:
+            if self._db.in_transaction or signature_of(self.path) == self._signature:
+                return
             self._signature = signature_of(self.path)
             former = self._db
             self._db, self._frozen = connect(self.path, write=False)
@@ -72,11 +77,26 @@ class Connection:
             if self.writable or self._db.in_transaction:
                 yield
                 return
+            self._look_again()
             self._db.execute("BEGIN")
             try:
                 yield
             finally:
                 self._db.execute("COMMIT")
+
+    def copy_to(self, target: Path) -> None:
+        """Write the store as this connection sees it to a new file; in a `snapshot`, writers go on meanwhile and it is of one
+        moment."""
+        with self._lock:
+            try:
+                copy = sqlite3.connect(target, isolation_level=None)
+                try:
+                    copy.execute("PRAGMA synchronous = OFF")
+                    self._db.backup(copy, pages=_COPIED_AT_ONCE, sleep=0)
+                finally:
+                    copy.close()
+            except sqlite3.Error as error:
+                raise translated(error, target) from error
 
     def meta(self, key: str) -> str | None:
         row = self.row("SELECT value FROM meta WHERE key = ?", key)
@@ -84,8 +104,7 @@ class Connection:
 
     @property
     def version(self) -> int:
-        if self._frozen and signature_of(self.path) != self._signature:
-            self._reconnect()
+        self._look_again()
         if self.schema < SCHEMA_VERSION:  # until a writer has brought it up to date
             row = self.row("PRAGMA user_version")
             self.schema = int(row[0]) if row else self.schema

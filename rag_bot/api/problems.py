@@ -97,6 +97,7 @@ KINDS: dict[type[Exception], _Kind] = {
     ingest_errors.BrokenDocument: _Kind(422, "The document can't be read"),
     ingest_errors.SourceError: _Kind(404, "The source can't be read"),
     ingest_errors.DependencyMissing: _Kind(500, "A package is not installed"),
+    ingest_errors.BackupError: _Kind(500, "A backup can't be used"),
     ingest_errors.StoreError: _Kind(500, "The index can't be used"),
     ingest_errors.IndexMissing: _Kind(503, "There is no index", 10),
     ingest_errors.IndexBusy: _Kind(503, "The index is being written to", 5),

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+
+import numpy as np
 
 from ingest.chunker import Chunker
 from ingest.curate.curator import Curator
-from ingest.embedder import Embedded, HashEmbedder
+from ingest.embedder import Embedded, HashEmbedder, Vectors
 from ingest.index import Index, document_id
 from ingest.inspect import Finding
 from ingest.inspect.inspector import share_out
@@ -18,6 +23,7 @@ from ingest.settings import IngestSettings
 from ingest.types import Document, Hit, LedgerEntry, Span
 
 HASH = IngestSettings(embedder="hash")
+READ = ("ingest/index.py", "ingest/derived.py", "ingest/store/connection.py")
 
 TEXTS = {
     "/docs/leave.md": "# Parental leave\n\nParental leave lasts sixteen weeks. Ask for it in writing.\n\n"
@@ -49,11 +55,59 @@ class CountingEmbedder(HashEmbedder):
         return super().embed_passages(texts, spans)
 
 
+class WordEmbedder(HashEmbedder):
+    """Another embedder: the same words in half as many places."""
+
+    dimension = 128
+    fingerprint = "words"
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        vectors = HashEmbedder().embed_documents(texts)
+        folded = vectors[:, :128] + vectors[:, 128:]
+        unit: Vectors = folded / np.linalg.norm(folded, axis=1, keepdims=True)
+        return unit
+
+    embed_queries = embed_documents
+
+
+class BrokenEmbedder(WordEmbedder):
+    """One that gives up."""
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        raise MemoryError
+
+
+def load_embedder(name: str, settings: IngestSettings, *, write: bool) -> HashEmbedder:
+    """In place of the index's own, which knows no other embedder that is quick to load."""
+    new = {"hash": HashEmbedder, "words": WordEmbedder, "broken": BrokenEmbedder}[name]()
+    new.name = name
+    return new
+
+
 def made(source: str, text: str, findings: tuple[Finding, ...] = ()) -> Document:
     """The document that the file `source` with this text is parsed to."""
     parsed = parse(text.encode(), Path(source).name)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     return Document(document_id(source), source, parsed.title, parsed.media_type, sha256, parsed.text, parsed.blocks, findings)
+
+
+@contextmanager
+def at_steps(wanted: Callable[[int], bool], act: Callable[[], object], files: tuple[str, ...] = READ) -> Iterator[list[int]]:
+    """Calls `act` whenever the code in some files (of what reads an index) has called or left a function, if the number of that
+    step is `wanted`. Yields how many there were."""
+    steps = [0]
+
+    def step(frame: FrameType, event: str, _: object) -> None:
+        if event in ("call", "return") and frame.f_code.co_filename.endswith(files):
+            steps[0] += 1
+            if wanted(steps[0]):
+                act()  # none of its own steps is counted: the interpreter looks away meanwhile
+
+    sys.setprofile(step)
+    try:
+        yield steps
+    finally:
+        sys.setprofile(None)
 
 
 def put(index: Index, source: str, text: str, limit: int = 200, findings: tuple[Finding, ...] = ()) -> LedgerEntry:

@@ -12,7 +12,8 @@ import pytest
 
 from ingest.build import open_pipeline
 from ingest.follow import Follower
-from ingest.index import FILES, STORE
+from ingest.index import STORE
+from ingest.originals import FILES
 from ingest.pipeline import Pipeline
 from ingest.plan import plan
 from ingest.report import report as look_over

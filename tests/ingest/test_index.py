@@ -7,21 +7,31 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ingest.build import reembed
-from ingest.embedder import HashEmbedder, Vectors
+from ingest.embedder import HashEmbedder
 from ingest.errors import EmbedderMismatch, IndexBusy, IndexDamaged, IndexMissing, SourceError, StoreError
 from ingest.index import STORE, Index, document_id
 from ingest.inspect import Finding
 from ingest.settings import IngestSettings
 from ingest.store import connection, schema
 from tests.contracts.index import IndexContract, Open
-from tests.ingest.support import HASH, READER, TEXTS, as_first_schema, assert_whole, fill, found, made, names, put
+from tests.ingest.support import (
+    HASH,
+    READER,
+    TEXTS,
+    as_first_schema,
+    assert_whole,
+    fill,
+    found,
+    load_embedder,
+    made,
+    names,
+    put,
+)
 
 PETS = document_id("/docs/pets.txt")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -322,37 +332,8 @@ def test_the_original_is_the_file_as_long_as_it_is_the_same(tmp_path: Path) -> N
 # --- embedding everything anew
 
 
-class WordEmbedder(HashEmbedder):
-    """Another embedder: the same words in half as many places."""
-
-    dimension = 128
-    fingerprint = "words"
-
-    def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        vectors = HashEmbedder().embed_documents(texts)
-        folded = vectors[:, :128] + vectors[:, 128:]
-        unit: Vectors = folded / np.linalg.norm(folded, axis=1, keepdims=True)
-        return unit
-
-    embed_queries = embed_documents
-
-
-class BrokenEmbedder(WordEmbedder):
-    """One that gives up."""
-
-    def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        raise MemoryError
-
-
-def load(name: str, settings: IngestSettings, *, write: bool) -> HashEmbedder:
-    """In place of the index's own, which knows no other embedder that is quick to load."""
-    new = {"hash": HashEmbedder, "words": WordEmbedder, "broken": BrokenEmbedder}[name]()
-    new.name = name
-    return new
-
-
 def test_everything_is_embedded_anew_while_readers_are_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.index._load_embedder", load)
+    monkeypatch.setattr("ingest.index._load_embedder", load_embedder)
     with Index.open(path) as reader:
         version = reader.version
         first = found(reader.search("dogs in the office", 1))
@@ -371,7 +352,7 @@ def test_everything_is_embedded_anew_while_readers_are_open(path: Path, monkeypa
 
 
 def test_embedding_anew_that_fails_leaves_the_index_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.index._load_embedder", load)
+    monkeypatch.setattr("ingest.index._load_embedder", load_embedder)
     with Index.open(path) as reader:
         before = found(reader.search("dogs in the office"))
         with pytest.raises(MemoryError):
