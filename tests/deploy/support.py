@@ -15,7 +15,7 @@ DEPLOY = ROOT / "deploy"
 
 
 def program(name: str, where: str) -> str:
-    """The path of a program: of this environment, else of the system. Without it the test is skipped; `where` says how to get it."""
+    """The path of a program of this environment or the system; without it the test is skipped, and `where` says what to do."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.is_file() else shutil.which(name)
     if found is None:
