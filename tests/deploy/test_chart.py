@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
+import time
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from ingest import manifest
 from rag_bot.settings import Settings
-from tests.deploy.support import DEPLOY, ROOT, program, run
+from tests.deploy.support import DEPLOY, ROOT, program
 
 helm = pytest.importorskip("helm_python", reason="pip install helm-python-sdk (Linux on x86-64 and some other platforms)")
 
@@ -209,7 +213,35 @@ def test_the_chart_is_of_the_packages_version() -> None:
     assert chart["appVersion"] == project["version"]
 
 
-def test_the_script_of_the_sync_container_can_be_read() -> None:
-    for name in ("sync", "first-sync"):
-        script = _containers(FULL)[name]["command"][2]
-        assert run(["sh", "-n", "-c", script]).returncode == 0
+def _script(name: str, folder: Path, ingest: str, *arguments: str) -> subprocess.Popen[str]:
+    """Run a container's script with an `ingest` that is a shell script, in place of ours."""
+    (folder / "bin").mkdir()
+    stand_in = folder / "bin" / "ingest"
+    stand_in.write_text(f"#!/bin/sh\n{ingest}\n", encoding="utf-8")
+    stand_in.chmod(0o755)
+    script = _containers(FULL)[name]["command"][2].replace("/index/", f"{folder}/")
+    environment = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    return subprocess.Popen(["sh", "-c", script, *arguments], env=environment, text=True)
+
+
+def test_the_sync_container_goes_on_after_a_failure_and_ends_when_told_to(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = _script("sync", tmp_path, f'echo "$@" >>{log}; exit 1', "/documents", "0")
+    while not log.exists() or log.read_text(encoding="utf-8").count("sync /documents\n") < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize(("exits", "index", "code"), [(0, False, 0), (1, True, 0), (1, False, 1)])
+def test_a_pod_starts_with_what_it_has(tmp_path: Path, exits: int, index: bool, code: int) -> None:
+    (tmp_path / "rag-bot").mkdir()
+    if index:
+        (tmp_path / "rag-bot" / "manifest.json").touch()
+    assert _script("first-sync", tmp_path, f"exit {exits}", "/documents").wait(timeout=60) == code
+
+
+def test_the_pod_looks_for_the_index_where_it_is() -> None:
+    variables = {one["name"]: one["value"] for one in _containers(FULL)["first-sync"]["env"]}
+    assert f"{variables['RAG_BOT_INDEX']}/{manifest.NAME}" in _containers(FULL)["first-sync"]["command"][2]

@@ -57,8 +57,9 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    home = tmp_path_factory.mktemp("watched")
-    settings = {"RAG_BOT_AUTH": "on", "RAG_BOT_METRICS_KEY": KEY, "RAG_BOT_EMBEDDER": "minilm"}
+    home, secrets = tmp_path_factory.mktemp("watched"), tmp_path_factory.mktemp("secrets")
+    (secrets / "rag_bot_metrics_key").write_text(KEY + "\n", encoding="utf-8")
+    settings = {"RAG_BOT_AUTH": "on", "CREDENTIALS_DIRECTORY": str(secrets)}
     with running_service(ROOT / "samples" / "handbook", home, **settings) as service:
         made = run([sys.executable, "-m", "rag_bot.cli", "keys", "create", "tests", "--json", "--index", service.index])
         assert made.returncode == 0, made.stderr
