@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 
 from ingest import settings as home
 from ingest.build import open_parsers
+from ingest.console import load_settings
 from ingest.parsers.child import Limits
 from ingest.settings import IngestSettings
 
@@ -71,3 +73,14 @@ def test_folders_of_secrets_that_are_not_there_say_nothing(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "none either"))
     assert IngestSettings().embedder == "minilm"
     assert not recwarn.list
+
+
+def test_a_secret_that_is_no_text_is_named_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(home, "CONTAINER_SECRETS", tmp_path)
+    (tmp_path / "rag_bot_passwords").write_bytes(b"\xff\xfe")
+    with pytest.raises(typer.Exit) as ended:
+        load_settings(IngestSettings)
+    assert ended.value.exit_code == 2
+    assert "a file of secrets can't be read" in capsys.readouterr().err
