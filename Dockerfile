@@ -5,6 +5,8 @@ FROM python:${PYTHON}-slim AS build
 ARG FAISS=cpu
 # More extras of pyproject.toml, each with a comma before it: ",slack,openai"
 ARG EXTRAS=""
+# One more package index, such as one that has PyTorch's builds for the CPU: the image is then some gigabytes smaller.
+ARG PIP_EXTRA_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv /opt/rag-bot
 ENV PATH=/opt/rag-bot/bin:$PATH
@@ -15,16 +17,18 @@ RUN mkdir ingest rag_bot \
     && touch ingest/__init__.py rag_bot/__init__.py \
     && pip install -c constraints.txt ".[${FAISS}${EXTRAS}]" \
     && pip uninstall -y rag-bot \
-    && rm -rf ingest rag_bot build *.egg-info
+    && rm -rf ingest rag_bot build ./*.egg-info
 COPY ingest ingest
 COPY rag_bot rag_bot
 RUN pip install --no-deps .
 
 FROM python:${PYTHON}-slim
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin rag-bot \
+RUN groupadd --gid 10001 rag-bot \
+    && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin rag-bot \
     && install -d -o rag-bot -g rag-bot /index /app
 COPY --from=build /opt/rag-bot /opt/rag-bot
-# Written to are only /index and /tmp: the rest may be mounted read-only. /app is where .env or rag-bot.toml may be put.
+# Written to are only /index and /tmp: the rest may be mounted read-only. /app is where readers.toml or rag-bot.toml may be put.
+# A container listens to others, so accounts are on: RAG_BOT_ADMIN_PASSWORD, or a file of that name in /run/secrets.
 ENV PATH=/opt/rag-bot/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -32,9 +36,11 @@ ENV PATH=/opt/rag-bot/bin:$PATH \
     RAG_BOT_INDEX=/index \
     RAG_BOT_EXPORTS=/index/exports \
     RAG_BOT_HOST=0.0.0.0 \
+    RAG_BOT_AUTH=on \
     RAG_BOT_PORT=8000
 WORKDIR /app
-USER rag-bot
+# A number, so that Kubernetes sees that it is not root.
+USER 10001:10001
 VOLUME /index
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=90s --retries=4 \

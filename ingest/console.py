@@ -81,7 +81,7 @@ def _setting_faults(error: Exception, chosen: dict[str, Any]) -> list[str]:
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):
-        return [f"The settings in .env or rag-bot.toml can't be read: {error}"]
+        return [f"The settings in .env, rag-bot.toml or a file of secrets can't be read: {error}"]
     faults = []
     for fault in error.errors(include_url=False):
         field = "_".join(str(part) for part in fault["loc"])

@@ -1,8 +1,12 @@
-"""Settings of ingestion: where the index lives, how to chunk, which embedder. Read from `RAG_BOT_…`, `.env`, `rag-bot.toml`."""
+"""Settings of ingestion: where the index lives, how to chunk, which embedder.
+
+Read from `RAG_BOT_…`, `.env`, files of secrets, `rag-bot.toml`.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,11 +15,13 @@ from pydantic_settings import (
     BaseSettings,
     NoDecode,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 MIB = 1024 * 1024
+CONTAINER_SECRETS = Path("/run/secrets")  # where Docker and Podman put a container's secrets
 
 
 class IngestSettings(BaseSettings):
@@ -115,5 +121,13 @@ class IngestSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments win over the environment, that over `.env`, that over `rag-bot.toml`."""
-        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+        """Arguments win over the environment, that over `.env`, over files of secrets, over `rag-bot.toml`."""
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=secret_folders())
+        return init_settings, env_settings, dotenv_settings, secrets, TomlConfigSettingsSource(settings_cls)
+
+
+def secret_folders() -> list[Path]:
+    """The folders whose files are settings, each named like its variable, in either case (`rag_bot_metrics_key`)."""
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")  # set by systemd for LoadCredential=
+    folders = [CONTAINER_SECRETS, *([Path(credentials)] if credentials else [])]
+    return [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()]

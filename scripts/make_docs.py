@@ -31,7 +31,8 @@ Everything has a default that works on one machine. A setting is looked for in t
 1. the command line's own option (`--index`, `--host`, `--port`),
 2. the environment: `RAG_BOT_PORT=9000`,
 3. the file `.env` in the current folder, a line each: `RAG_BOT_PORT=9000`,
-4. the file `rag-bot.toml` in the current folder, with the names in small letters and without `RAG_BOT_`:
+4. a file in `/run/secrets`, or in the folder that `CREDENTIALS_DIRECTORY` names, with the variable's name, in either case,
+5. the file `rag-bot.toml` in the current folder, with the names in small letters and without `RAG_BOT_`:
 
 ```toml
 port = 9000

@@ -97,7 +97,7 @@ def test_every_command_is_on_the_page() -> None:
         assert f"### {command}\n" in page
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/slack.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/slack.md", "docs/deployment.md"])
 def test_pages_name_only_what_exists(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     typed = list(commands(text))

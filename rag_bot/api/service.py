@@ -16,6 +16,7 @@ from rag_bot.accounts.quotas import Quotas
 from rag_bot.accounts.types import Principal
 from rag_bot.api.metrics import Metrics
 from rag_bot.api.monitor import Monitor
+from rag_bot.api.place import Place
 from rag_bot.api.problems import Refused, not_ready, sentence_of
 from rag_bot.api.taking import Taking
 from rag_bot.errors import BotError
@@ -55,6 +56,7 @@ class Service:
             settings.cost_per_day,
         )
         self._failure: str | None = None
+        self.metrics.registry.register(Place(self.missing, settings.index))
         self._starting: asyncio.Task[None] | None = None
 
     def missing(self) -> str | None:

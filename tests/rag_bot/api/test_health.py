@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from ingest.errors import IndexMissing
 from rag_bot.api import service
+from rag_bot.api.place import Place
 from tests.rag_bot.api.conftest import ToyBot, client_of, wait_until
+
+PLACE = ("rag_bot_ready", "rag_bot_disk")
 
 
 def test_live_and_ready(client: TestClient) -> None:
@@ -98,3 +103,19 @@ def test_metrics_count_what_happened(client: TestClient) -> None:
     assert "rag_bot_documents 3.0" in lines
     assert "rag_bot_chunks 3.0" in lines
     assert "rag_bot_streams_open 0.0" in lines
+
+
+def test_metrics_say_whether_it_is_ready_and_how_full_the_disk_is(client: TestClient, bot: ToyBot) -> None:
+    bot.settings.index.mkdir(parents=True, exist_ok=True)
+    numbers = dict(line.split(" ") for line in client.get("/metrics").text.splitlines() if line.startswith(PLACE))
+    assert numbers["rag_bot_ready"] == "1.0"
+    assert 0 < float(numbers["rag_bot_disk_free_bytes"]) <= float(numbers["rag_bot_disk_bytes"])
+    bot.missing = "The models are being loaded."
+    assert "rag_bot_ready 0.0" in client.get("/metrics").text.splitlines()
+
+
+def test_metrics_go_on_where_the_disk_can_not_be_looked_at(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    registry.register(Place(lambda: "The index is gone.", tmp_path / "gone"))
+    assert registry.get_sample_value("rag_bot_ready") == 0
+    assert registry.get_sample_value("rag_bot_disk_bytes") is None
