@@ -22,7 +22,12 @@ async def live() -> Response:
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", response_model=Readiness, responses=PROBLEM)
 def ready(service: ReadyService) -> Response:
-    """Questions can be answered: the index and the models are there. 503 says what is missing."""
+    """Questions can be answered: the index and the models are there. 503 says what is missing.
+
+    With accounts it says no more: how much there is, is for those who may read it.
+    """
+    if service.accounts:
+        return JSONResponse({"ready": True})
     documents, chunks = service.bot.index.counts()
     return JSONResponse({"ready": True, "documents": documents, "chunks": chunks})
 

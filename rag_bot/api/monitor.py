@@ -28,12 +28,14 @@ _NAME = 60  # characters
 class Monitor(Collector):
     """Gauges of the last 30 days. `look` begins a look where the last one is an hour old; until it is done, the last holds.
 
-    Anybody may read them who reaches the service. So subjects are those of the service's own conversations alone, which it
-    shows as well: on a chat platform something may have been asked in private.
+    Without accounts anybody may read them who reaches the service. So subjects are those of the service's own conversations alone,
+    which it shows as well: on a chat platform something may have been asked in private. With accounts every conversation is
+    somebody's own, and there are no subjects.
     """
 
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
+        self._subjects = bot.settings.auth == "off"
         self._report: Report | None = None
         self._gaps: Sequence[Gap] = ()
         self._begun = -_SECONDS
@@ -55,7 +57,8 @@ class Monitor(Collector):
 
         try:
             since, memory = datetime.now(UTC) - timedelta(days=_DAYS), self._bot.memory
-            self._gaps = gaps_of(self._bot.index, memory.history(since, _MOST))
+            if self._subjects:
+                self._gaps = gaps_of(self._bot.index, memory.history(since, _MOST))
             self._report = look(self._bot.index, history(memory, since, _MOST))
         except Exception as error:  # the database may be away: the next look may do better
             if self._bot.ready() is None:  # (else the service is closing)

@@ -323,8 +323,8 @@ class Readiness(BaseModel):
     """Questions can be answered."""
 
     ready: bool
-    documents: int
-    chunks: int
+    documents: int | None = Field(None, description="Left out where there are accounts, and so the chunks.")
+    chunks: int | None = None
 
 
 class ProblemObject(BaseModel):

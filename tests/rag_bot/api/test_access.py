@@ -110,6 +110,7 @@ def test_the_page_and_its_health_need_no_name(company: Company) -> None:
     for path in ("/", "/static/app.js", "/docs", "/health/live", "/health/ready", "/v1/session"):
         assert company.client.get(path).status_code == 200, path
     assert "set-cookie" not in company.client.get("/").headers
+    assert company.client.get("/health/ready").json() == {"ready": True}  # how much there is, is nobody's business
 
 
 @pytest.mark.parametrize("value", ["Bearer", "Bearer ", "Bearer rb_x", "Basic YWRtaW46YWRtaW4=", "rb_", "Bearer é"])
