@@ -28,9 +28,9 @@ _NAME = 60  # characters
 class Monitor(Collector):
     """Gauges of the last 30 days. `look` begins a look where the last one is an hour old; until it is done, the last holds.
 
-    Without accounts anybody may read them who reaches the service. So subjects are those of the service's own conversations alone,
-    which it shows as well: on a chat platform something may have been asked in private. With accounts every conversation is
-    somebody's own, and there are no subjects.
+    Without accounts anybody may read them who reaches the service. So subjects are those of the service's own conversations
+    alone, which it shows as well: on a chat platform something may have been asked in private. With accounts every
+    conversation is somebody's own, and there are no subjects.
     """
 
     def __init__(self, bot: Bot) -> None:
