@@ -97,6 +97,7 @@ def test_who_only_reads_is_not_offered_more(page: Page) -> None:
 
 def test_a_session_that_ends_in_the_middle_loses_nothing_typed(page: Page) -> None:
     sign_in(page, "ada")
+    expect(page.get_by_role("button", name="ada")).to_be_visible()
     question = page.get_by_label("Your question")
     question.fill(ASKED)
     page.context.clear_cookies(name="rag_bot_session")
