@@ -441,6 +441,11 @@ class Index:
                 np.add.at(sums, places[places >= 0], vectors[places >= 0])
         return list(rows), sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
 
+    def without_labels(self) -> set[str]:
+        """The documents that came in before labels were read, whose files may name some: they are read again when they are
+        added again."""
+        return self._store.without_labels()
+
     def findings(self, document_id: str) -> tuple[Finding, ...]:
         """All that inspection found in a document, in order of place; those of its title stand at 0..0."""
         return self._store.findings(document_id)
@@ -557,6 +562,10 @@ class Index:
     def put_facts(self, document_id: str, facts: Facts) -> None:
         """Give a document that came in without them its facts."""
         self._writable().put_facts(document_id, facts)
+
+    def put_labels(self, document_id: str, labels: Sequence[str]) -> None:
+        """Give a document that came in before labels were read those of its file."""
+        self._writable().put_labels(document_id, labels)
 
     def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out. Raises DocumentNotFound."""

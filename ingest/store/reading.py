@@ -29,9 +29,10 @@ class Reader(Connection):
     def _infos(self) -> str:
         """What gives the rows of `info_of`, of a store of any schema."""
         masked = "masked" if self.schema > 1 else "0"
+        labels = "labels" if self.schema > 4 else "NULL"
         if self.schema < 4:
-            return f"SELECT {INFO}, {masked}, '', NULL, '', '' FROM documents"
-        return f"SELECT {INFO}, {masked}, {tables.COLUMNS} FROM documents LEFT JOIN curation ON document_id = id"
+            return f"SELECT {INFO}, {masked}, '', NULL, '', '', {labels} FROM documents"
+        return f"SELECT {INFO}, {masked}, {tables.COLUMNS}, {labels} FROM documents LEFT JOIN curation ON document_id = id"
 
     @property
     def curation(self) -> tables.Curation:
@@ -50,6 +51,12 @@ class Reader(Connection):
     def find(self, source: str) -> DocumentInfo | None:
         row = self.row(f"{self._infos} WHERE source = ?", source)
         return info_of(row) if row else None
+
+    def without_labels(self) -> set[str]:
+        """The documents that came in before labels were read, whose files may name some."""
+        if self.schema < 5:
+            return {str(row[0]) for row in self.rows("SELECT id FROM documents")}
+        return {str(row[0]) for row in self.rows("SELECT id FROM documents WHERE labels IS NULL")}
 
     def findings(self, document_id: str) -> tuple[Finding, ...]:
         """All that inspection found in a document, in order of place."""
@@ -117,7 +124,16 @@ class Reader(Connection):
         text = self.text(document_id)
         findings = self.findings(document_id)
         return Document(
-            info.document_id, info.source, info.title, info.media_type, info.sha256, text, blocks, findings, info.masked
+            info.document_id,
+            info.source,
+            info.title,
+            info.media_type,
+            info.sha256,
+            text,
+            blocks,
+            findings,
+            info.masked,
+            labels=info.labels,
         )
 
     def counts(self) -> tuple[int, int, int]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ingest.curate import tables
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id TEXT PRIMARY KEY, source TEXT NOT NULL UNIQUE, title TEXT NOT NULL, media_type TEXT NOT NULL,
     chunks INTEGER NOT NULL, characters INTEGER NOT NULL, sha256 TEXT NOT NULL, added_at TEXT NOT NULL,
-    masked INTEGER NOT NULL DEFAULT 0, findings TEXT NOT NULL DEFAULT ''
+    masked INTEGER NOT NULL DEFAULT 0, findings TEXT NOT NULL DEFAULT '', labels TEXT
 ) WITHOUT ROWID;
 CREATE TABLE pieces (
     document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE, ordinal INTEGER NOT NULL, text TEXT NOT NULL,
@@ -52,7 +52,8 @@ CREATE TABLE runs (
 );
 """
 # From the schema of each version to the next. What there was before the first has no findings, and nothing is held back;
-# before the second, what became of a document is told by its last line in the ledger; before the third, no facts are known.
+# before the second, what became of a document is told by its last line in the ledger; before the third, no facts are known;
+# before the fourth, no file was asked for its labels: what may have some has NULL until it is read again.
 MIGRATIONS = {
     1: """
 ALTER TABLE documents ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
@@ -68,4 +69,9 @@ INSERT OR REPLACE INTO states SELECT source, 'failed', reason, at, 0, 0, 0 FROM 
     WHERE status = 'failed' AND id IN (SELECT max(id) FROM ledger GROUP BY source);
 """,
     3: tables.SCHEMA,
+    4: """
+ALTER TABLE documents ADD COLUMN labels TEXT;
+UPDATE documents SET labels = '' WHERE media_type NOT IN
+    ('text/plain', 'text/markdown', 'text/html', 'text/x-rst', 'text/asciidoc');
+""",
 }
