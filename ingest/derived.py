@@ -8,32 +8,20 @@ import shutil
 import threading
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from ingest.choice import Only
 from ingest.embedder import Vectors
 from ingest.keywords import KeywordIndex, inverse_frequency
 from ingest.manifest import NAME, Artifact, Manifest, check, hash_file, sync_folder
 from ingest.store import Store
 from ingest.types import Chunk
-from ingest.vectors import EXACT_UP_TO, Ids, VectorIndex
+from ingest.vectors import EXACT_UP_TO, VectorIndex
 
 _GENERATION = re.compile(r"(?:vectors|keywords)-(\d{6,})")
 _LONGEST_HEADER = 2_000  # characters
 _NO_ARTIFACT = Artifact("", {}, 0, 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Only:
-    """The chunks that a search may find: their ids, rising."""
-
-    ids: Ids
-
-    def __contains__(self, chunk_id: object) -> bool:
-        at = int(np.searchsorted(self.ids, chunk_id))  # type: ignore[call-overload]
-        return at < len(self.ids) and bool(self.ids[at] == chunk_id)
 
 
 class Derived:
@@ -64,10 +52,9 @@ class Derived:
 
     def dense(self, vector: Vectors, k: int, only: Only | None = None) -> list[tuple[int, float]]:
         """The `k` nearest chunks to a unit vector as (chunk id, cosine), best first; `only` among those."""
-        among = None if only is None else only.ids
         with self._lock:
-            removed, recent = self._removed, self._recent_vectors.search(vector, k, self._removed, among)
-        return _best(self._vectors.search(vector, k, removed, among) + recent, k)
+            removed, recent = self._removed, self._recent_vectors.search(vector, k, self._removed, only)
+        return _best(self._vectors.search(vector, k, removed, only) + recent, k)
 
     def keyword(self, query: str, k: int, earlier: str = "", only: Only | None = None) -> list[tuple[int, float]]:
         """The `k` best chunks by BM25 as (chunk id, score), best first; words of `earlier` turns count little; `only` among

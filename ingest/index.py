@@ -15,10 +15,11 @@ from typing import Self
 
 import numpy as np
 
+from ingest.choice import Choice, Choices
 from ingest.curate import Facts
-from ingest.curate.tables import Curation
+from ingest.curate.tables import Curation, Member
 from ingest.curate.versions import superseded
-from ingest.derived import Derived, Only
+from ingest.derived import Derived
 from ingest.embedder import Embedded, Embedder, Vectors, light_embedder, writers_embedder
 from ingest.errors import EmbedderMismatch, IndexDamaged, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
 from ingest.fuse import Looked, Ranking, fuse, weigh
@@ -43,20 +44,19 @@ from ingest.types import (
     Standing,
     Twin,
 )
-from ingest.vectors import Ids
 
 STORE = "store.sqlite3"
 FILES = "files"
 UPLOAD = "upload:"
 """How the source of a document begins that came as bytes."""
 _HELD = "held-"
-_KEPT = 16  # answers to who may read what that are kept
 # What the two searches give to the fusion. Keyword search goes deeper, which costs it little, so that what the other has
 # found hardly ever lacks its BM25 score.
 _DENSE_DEPTH, _KEYWORD_DEPTH = 100, 1000
 _FOLDED_AT_ONCE = 100
 _DEEPEST = 100  # times the usual depth, where copies of the same text fill it
 _MOST_PLACES = 100  # of the same text, named in a hit
+_COPIES_AT_ONCE, _COPIES_LOOKED_AT = 1_000, 100_000  # to find those of them that may be read
 _LOOKED_AT = 40  # of the fused ranking: more of them find no more
 _TRIES = 20  # searches of an index that another process changes just then
 # Below this size the published files are written anew after each run (a second or two); above it, when a twentieth
@@ -90,9 +90,8 @@ class Index:
         self._store, self._derived, self._lock = store, derived, lock
         self._embedder, self._settings = embedder, settings
         self._newest = settings.documents_versions == "newest"
-        self._loading, self._refreshing, self._choosing = threading.Lock(), threading.Lock(), threading.Lock()
-        self._owners: tuple[int, Ids, list[str]] = (-1, np.zeros(0, np.int64), [])
-        self._chosen: dict[Allowed, Only | None] = {}
+        self._loading, self._refreshing = threading.Lock(), threading.Lock()
+        self._choices = Choices(store, newest=self._newest)
         self._filing = threading.Lock()
         self._filed: dict[str, tuple[str, ...]] | None = None
 
@@ -243,7 +242,8 @@ class Index:
     ) -> tuple[list[Hit], bool]:
         """The hits, and whether a chunk among the best was replaced or removed between ranking and reading."""
         derived = self._derived
-        only = self._only(allowed or _everything) if allowed or self._newest else None
+        choice = self._choices.of(allowed or _everything) if allowed or self._newest else None
+        only = choice.only if choice else None
         dense: Ranking = []
         keyword: Ranking = []
         if mode != "keyword" and query.strip():
@@ -259,7 +259,12 @@ class Index:
         cosines = dict(dense)
         if both and vector is not None:
             ranked, cosines = self._look_closer(vector, ranked, dict(keyword))
-        return self._hits(ranked, cosines, dict(keyword), k, allowed)
+        hits, gone = self._hits(ranked, cosines, dict(keyword), k, allowed)
+        return self._with_places(hits, choice, allowed), gone
+
+    def holds(self, allowed: Allowed) -> bool:
+        """Whether there is any document that is allowed."""
+        return self._choices.of(allowed).any()
 
     def _distinct(self, ranked: Ranking, most: int) -> tuple[Ranking, bool]:
         """The first `most` of a ranking of which no two say the same, and whether others were passed over for that."""
@@ -280,29 +285,6 @@ class Index:
             if len(kept) >= most:
                 break
         return kept[:most], passed_over
-
-    def _only(self, allowed: Allowed) -> Only | None:
-        """The chunks of the documents that are allowed (None: all are); the last few are kept while nothing changes."""
-        with self._choosing:
-            version = self._store.version
-            if self._owners[0] != version:
-                with self._store.snapshot():
-                    version, rows = self._store.version, self._store.owners()
-                ids = np.fromiter((i for i, _ in rows), np.int64, len(rows))
-                self._owners, self._chosen = (version, ids, [owner for _, owner in rows]), {}
-            if allowed not in self._chosen:
-                documents = self._store.documents()
-                may = {info.document_id for info in documents if allowed(info)}
-                if self._newest:  # a newer version replaces an older one for those who may read it
-                    may -= superseded(self._store.curation.editions(), may).keys()
-                _, ids, owners = self._owners
-                kept = None
-                if len(may) < len(documents):
-                    kept = Only(ids[np.fromiter((owner in may for owner in owners), np.bool_, len(owners))])
-                if len(self._chosen) >= _KEPT:
-                    self._chosen.pop(next(iter(self._chosen)))
-                self._chosen[allowed] = kept
-            return self._chosen[allowed]
 
     def _look_closer(self, vector: Vectors, ranked: Ranking, keyword: dict[int, float]) -> tuple[Ranking, dict[int, float]]:
         """The ranking put in better order by what stands in the store, and each chunk's cosine."""
@@ -341,14 +323,13 @@ class Index:
                     hits.append(Hit(documents[owner], chunk, score, dense.get(i), keyword.get(i)))
             if len(hits) == k:
                 break
-        return self._with_places(hits, allowed), gone
+        return hits, gone
 
-    def _with_places(self, hits: list[Hit], allowed: Allowed | None) -> list[Hit]:
+    def _with_places(self, hits: list[Hit], choice: Choice | None, allowed: Allowed | None) -> list[Hit]:
         """The hits, each with the other places where the same is said, of those that may be read."""
-        curation = self._store.curation
         with self._store.snapshot():
-            folds = curation.folds([hit.chunk.id for hit in hits])
-            members = {i: curation.members(fold, _MOST_PLACES) for i, fold in folds.items()}
+            folds = self._store.curation.folds([hit.chunk.id for hit in hits])
+            members = {i: self._copies(i, fold, choice) for i, fold in folds.items()}
             owners = {member.document_id for some in members.values() for member in some}
             documents = {owner: self._store.document(owner) for owner in owners}
         return [
@@ -357,13 +338,25 @@ class Index:
                 also=tuple(
                     Twin(member.document_id, documents[member.document_id].source, member.start, member.end)
                     for member in members[hit.chunk.id]
-                    if member.chunk_id != hit.chunk.id and (not allowed or allowed(documents[member.document_id]))
+                    if not allowed or allowed(documents[member.document_id])  # it may have changed hands since
                 ),
             )
             if hit.chunk.id in members
             else hit
             for hit in hits
         ]
+
+    def _copies(self, chunk_id: int, fold: int, choice: Choice | None) -> list[Member]:
+        """The first of the other chunks of a group that may be read: there may be a thousand before them that may not."""
+        found: list[int] = []
+        after = 0
+        for _ in range(_COPIES_LOOKED_AT // _COPIES_AT_ONCE):
+            some = self._store.curation.copies(fold, after, _COPIES_AT_ONCE)
+            found += [one for one in (choice.readable(some) if choice else some) if one != chunk_id]
+            if len(found) >= _MOST_PLACES or len(some) < _COPIES_AT_ONCE:
+                break
+            after = some[-1]
+        return self._store.curation.places(found[:_MOST_PLACES])
 
     def sentence_cosines(self, vector: Vectors, chunk_ids: Sequence[int]) -> dict[int, list[float]]:
         """For each chunk the cosines of a question's vector to its sentences (those of `sentences.units`, in order)."""

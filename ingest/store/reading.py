@@ -42,6 +42,15 @@ class Reader(Connection):
     def documents(self) -> list[DocumentInfo]:
         return [info_of(row) for row in self.rows(f"{self._infos} ORDER BY source")]
 
+    def documents_since(self, version: int) -> list[DocumentInfo]:
+        """The documents that have come or changed since a version of the store; of an older store, all."""
+        if self.schema < 5 or version < 0:
+            return self.documents()
+        return [info_of(row) for row in self.rows(f"{self._infos} WHERE changed > ? ORDER BY source", version)]
+
+    def document_ids(self) -> set[str]:
+        return {str(row[0]) for row in self.rows("SELECT id FROM documents")}
+
     def document(self, document_id: str) -> DocumentInfo:
         row = self.row(f"{self._infos} WHERE id = ?", document_id)
         if row is None:
@@ -55,7 +64,7 @@ class Reader(Connection):
     def without_labels(self) -> set[str]:
         """The documents that came in before labels were read, whose files may name some."""
         if self.schema < 5:
-            return {str(row[0]) for row in self.rows("SELECT id FROM documents")}
+            return self.document_ids()
         return {str(row[0]) for row in self.rows("SELECT id FROM documents WHERE labels IS NULL")}
 
     def findings(self, document_id: str) -> tuple[Finding, ...]:
@@ -103,9 +112,12 @@ class Reader(Connection):
                 found[int(row[0])] = str(row[1]), self._chunk(row)
         return found
 
-    def owners(self) -> list[tuple[int, str]]:
-        """(chunk id, document id) of every chunk, in order of chunk id."""
-        return [(int(row[0]), str(row[1])) for row in self.rows("SELECT id, document_id FROM chunks ORDER BY id")]
+    def owners(self, after: int = 0) -> list[tuple[int, str]]:
+        """(chunk id, document id) of every chunk whose id is above `after`, in order of chunk id."""
+        return [
+            (int(row[0]), str(row[1]))
+            for row in self.rows("SELECT id, document_id FROM chunks WHERE id > ? ORDER BY id", after)
+        ]
 
     def chunks_of(self, document_id: str) -> list[Chunk]:
         """All chunks of a document, in reading order."""

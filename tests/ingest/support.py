@@ -87,7 +87,9 @@ def fill(index: Index) -> None:
 def as_fourth_schema(store: Path) -> None:
     """Make a store what the fourth version of its schema had, before files were asked for their labels."""
     with sqlite3.connect(store) as db:
-        db.execute("ALTER TABLE documents DROP COLUMN labels")
+        db.execute("DROP INDEX documents_by_change")
+        for column in ("labels", "changed"):
+            db.execute(f"ALTER TABLE documents DROP COLUMN {column}")
         db.execute("PRAGMA user_version = 4")
     db.close()
 
