@@ -11,29 +11,17 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
+from ingest.choice import Only
 from ingest.embedder import Vectors
 from ingest.keywords import KeywordIndex, inverse_frequency
 from ingest.manifest import NAME, Artifact, Manifest, check, hash_file, sync_folder
 from ingest.store import Store
 from ingest.types import Chunk
-from ingest.vectors import EXACT_UP_TO, Ids, VectorIndex
+from ingest.vectors import EXACT_UP_TO, VectorIndex
 
 _GENERATION = re.compile(r"(?:vectors|keywords)-(\d{6,})")
 _LONGEST_HEADER = 2_000  # characters
 _NO_ARTIFACT = Artifact("", {}, 0, 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Only:
-    """The chunks that a search may find: their ids, rising."""
-
-    ids: Ids
-
-    def __contains__(self, chunk_id: object) -> bool:
-        at = int(np.searchsorted(self.ids, chunk_id))  # type: ignore[call-overload]
-        return at < len(self.ids) and bool(self.ids[at] == chunk_id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,18 +74,17 @@ class Derived:
         dense: list[tuple[int, float]] = []
         keyword: list[tuple[int, float]] = []
         vector, query, only, earlier = sought.vector, sought.query, sought.only, sought.earlier
-        among = None if only is None else only.ids
         with self._lock:  # what is published stays as it is; what came since and what is gone must be of the same moment
             if self.version != version:
                 return None
             removed = self._removed
             if vector is not None:
-                dense = self._recent_vectors.search(vector, sought.dense_k, removed, among)
+                dense = self._recent_vectors.search(vector, sought.dense_k, removed, only)
             if sought.keyword_k and len(self._recent_keywords):
                 idf = self.idf(self._keywords.weights(query, earlier).keys())
                 keyword = self._recent_keywords.search(query, sought.keyword_k, removed, idf, only, earlier=earlier)
         if vector is not None:
-            dense = _best(self._vectors.search(vector, sought.dense_k, removed, among) + dense, sought.dense_k)
+            dense = _best(self._vectors.search(vector, sought.dense_k, removed, only) + dense, sought.dense_k)
         if sought.keyword_k:
             published = self._keywords.search(query, sought.keyword_k, removed, only=only, earlier=earlier)
             keyword = _best(published + keyword, sought.keyword_k)

@@ -87,6 +87,7 @@ def show_document(info: DocumentInfo, findings: Sequence[Finding], beginning: st
         "language": info.language or "not known",
         "quality": "not known" if info.quality is None else f"{info.quality:.2f}",
         "version": " of ".join(filter(None, (info.version, info.dated))) or "none said",
+        "labels": ", ".join(info.labels) or "none",
         "found": _counted(findings) + ("; parts of the text are masked" if info.masked else ""),
     }
     _show_pairs(pairs)

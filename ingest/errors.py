@@ -6,7 +6,8 @@ IngestError
 │   ├── EmptyDocument        the file holds no text
 │   ├── TooLarge             the file is over the limit
 │   ├── Encrypted            the file needs a password
-│   └── BrokenDocument       the file can't be read as what it claims to be
+│   ├── BrokenDocument       the file can't be read as what it claims to be
+│   └── BadLabels            what the file says of its labels can't be read or is too much
 ├── SourceError              a folder or file that was asked for can't be read
 ├── DependencyMissing        a package that is needed is not installed
 ├── BackupError              a backup can't be made, read or put in place
@@ -60,6 +61,10 @@ class Encrypted(DocumentError):
 
 class BrokenDocument(DocumentError):
     """The file can't be read as what it claims to be."""
+
+
+class BadLabels(DocumentError):
+    """What the file says of its labels can't be read, or is too much."""
 
 
 class SourceError(IngestError):

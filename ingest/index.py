@@ -15,10 +15,11 @@ from typing import Self
 
 import numpy as np
 
+from ingest.choice import Choice, Choices
 from ingest.curate import Facts
-from ingest.curate.tables import Curation
+from ingest.curate.tables import Curation, Member
 from ingest.curate.versions import superseded
-from ingest.derived import Derived, Only, Sought
+from ingest.derived import Derived, Sought
 from ingest.embedder import Embedded, Embedder, Vectors, light_embedder, writers_embedder
 from ingest.errors import EmbedderMismatch, IndexDamaged, IndexMissing, IndexReadOnly, SourceError, StorageFull, StoreError
 from ingest.fuse import Looked, Ranking, fuse, weigh
@@ -44,16 +45,15 @@ from ingest.types import (
     Standing,
     Twin,
 )
-from ingest.vectors import Ids
 
 STORE = "store.sqlite3"
-_KEPT = 16  # answers to who may read what that are kept
 # What the two searches give to the fusion. Keyword search goes deeper, which costs it little, so that what the other has
 # found hardly ever lacks its BM25 score.
 _DENSE_DEPTH, _KEYWORD_DEPTH = 100, 1000
 _FOLDED_AT_ONCE = 100
 _DEEPEST = 100  # times the usual depth, where copies of the same text fill it
 _MOST_PLACES = 100  # of the same text, named in a hit
+_COPIES_AT_ONCE, _COPIES_LOOKED_AT = 1_000, 100_000  # to find those of them that may be read
 _LOOKED_AT = 40  # of the fused ranking: more of them find no more
 _TRIES = 3  # searches beside a writer; if what was found is gone each time, the next one sees nothing of what it writes
 # Below this size the published files are written anew after each run (a second or two); above it, when a twentieth
@@ -80,11 +80,11 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moment:
-    """What is derived from the store at one version, and the chunks that may be found then (None: all)."""
+    """What is derived from the store at one version, and what may be found then (None: all)."""
 
     derived: Derived
     version: int
-    only: Only | None
+    choice: Choice | None
 
 
 class Index:
@@ -110,8 +110,7 @@ class Index:
         self._newest = settings.documents_versions == "newest"
         self._loading = threading.Lock()
         self._refreshing = threading.RLock()  # taken before the store's own lock, where both are
-        self._owners: tuple[int, Ids, list[str]] = (-1, np.zeros(0, np.int64), [])
-        self._chosen: dict[Allowed, Only | None] = {}
+        self._choices = Choices(store, newest=self._newest)
         self._filing = threading.Lock()
         self._filed: dict[str, tuple[str, ...]] | None = None
 
@@ -282,8 +281,9 @@ class Index:
         moment = self._moment(wanted.allowed)
         if moment is None or (vector is not None and vector.shape[-1] != moment.derived.dimension and not alone):
             return None
+        only = moment.choice.only if moment.choice else None
         keyword_k = 0 if wanted.mode == "dense" else deeper * max(_KEYWORD_DEPTH if hybrid else 0, k)
-        sought = Sought(vector, deeper * max(_DENSE_DEPTH, k), wanted.query, keyword_k, wanted.earlier, moment.only)
+        sought = Sought(vector, deeper * max(_DENSE_DEPTH, k), wanted.query, keyword_k, wanted.earlier, only)
         found = moment.derived.search(moment.version, sought)
         if found is None:
             return None
@@ -298,7 +298,7 @@ class Index:
                 if hybrid and vector is not None:
                     ranked, cosines = self._look_closer(vector, ranked, dict(keyword))
                 hits, gone = self._hits(ranked, cosines, dict(keyword), k, wanted.allowed)
-                return None if gone and not alone else hits
+                return None if gone and not alone else self._with_places(hits, moment.choice, wanted.allowed)
         return self._search(wanted, vector, deeper * 10, alone=alone)  # what else there is stands below the copies
 
     def _moment(self, allowed: Allowed | None) -> _Moment | None:
@@ -309,8 +309,12 @@ class Index:
                 if derived.outdated():
                     return None
                 derived.catch_up()
-            only = self._only(allowed or _everything, version) if allowed or self._newest else None
-            return _Moment(derived, version, only)
+            choice = self._choices.of(allowed or _everything) if allowed or self._newest else None
+            return _Moment(derived, version, choice)
+
+    def holds(self, allowed: Allowed) -> bool:
+        """Whether there is any document that is allowed."""
+        return self._choices.of(allowed).any()
 
     def _distinct(self, ranked: Ranking, most: int) -> tuple[Ranking, bool]:
         """The first `most` of a ranking of which no two say the same, and whether others were passed over for that."""
@@ -331,27 +335,6 @@ class Index:
             if len(kept) >= most:
                 break
         return kept[:most], passed_over
-
-    def _only(self, allowed: Allowed, version: int) -> Only | None:
-        """The chunks of the documents that are allowed (None: all are) at this version, which the store is at; the last few are
-        kept while nothing changes."""
-        if self._owners[0] != version:
-            rows = self._store.owners()
-            ids = np.fromiter((i for i, _ in rows), np.int64, len(rows))
-            self._owners, self._chosen = (version, ids, [owner for _, owner in rows]), {}
-        if allowed not in self._chosen:
-            documents = self._store.documents()
-            may = {info.document_id for info in documents if allowed(info)}
-            if self._newest:  # a newer version replaces an older one for those who may read it
-                may -= superseded(self._store.curation.editions(), may).keys()
-            _, ids, owners = self._owners
-            kept = None
-            if len(may) < len(documents):
-                kept = Only(ids[np.fromiter((owner in may for owner in owners), np.bool_, len(owners))])
-            if len(self._chosen) >= _KEPT:
-                self._chosen.pop(next(iter(self._chosen)))
-            self._chosen[allowed] = kept
-        return self._chosen[allowed]
 
     def _look_closer(self, vector: Vectors, ranked: Ranking, keyword: dict[int, float]) -> tuple[Ranking, dict[int, float]]:
         """The ranking put in better order by what stands in the store, and each chunk's cosine."""
@@ -390,13 +373,12 @@ class Index:
                     hits.append(Hit(documents[owner], chunk, score, dense.get(i), keyword.get(i)))
             if len(hits) == k:
                 break
-        return self._with_places(hits, allowed), gone
+        return hits, gone
 
-    def _with_places(self, hits: list[Hit], allowed: Allowed | None) -> list[Hit]:
+    def _with_places(self, hits: list[Hit], choice: Choice | None, allowed: Allowed | None) -> list[Hit]:
         """The hits, each with the other places where the same is said, of those that may be read."""
-        curation = self._store.curation
-        folds = curation.folds([hit.chunk.id for hit in hits])
-        members = {i: curation.members(fold, _MOST_PLACES) for i, fold in folds.items()}
+        folds = self._store.curation.folds([hit.chunk.id for hit in hits])
+        members = {i: self._copies(i, fold, choice) for i, fold in folds.items()}
         owners = {member.document_id for some in members.values() for member in some}
         documents = {owner: self._store.document(owner) for owner in owners}
         return [
@@ -405,13 +387,25 @@ class Index:
                 also=tuple(
                     Twin(member.document_id, documents[member.document_id].source, member.start, member.end)
                     for member in members[hit.chunk.id]
-                    if member.chunk_id != hit.chunk.id and (not allowed or allowed(documents[member.document_id]))
+                    if not allowed or allowed(documents[member.document_id])  # it may have changed hands since
                 ),
             )
             if hit.chunk.id in members
             else hit
             for hit in hits
         ]
+
+    def _copies(self, chunk_id: int, fold: int, choice: Choice | None) -> list[Member]:
+        """The first of the other chunks of a group that may be read: there may be a thousand before them that may not."""
+        found: list[int] = []
+        after = 0
+        for _ in range(_COPIES_LOOKED_AT // _COPIES_AT_ONCE):
+            some = self._store.curation.copies(fold, after, _COPIES_AT_ONCE)
+            found += [one for one in (choice.readable(some) if choice else some) if one != chunk_id]
+            if len(found) >= _MOST_PLACES or len(some) < _COPIES_AT_ONCE:
+                break
+            after = some[-1]
+        return self._store.curation.places(found[:_MOST_PLACES])
 
     def sentence_cosines(self, vector: Vectors, chunk_ids: Sequence[int]) -> dict[int, list[float]]:
         """For each chunk the cosines of a question's vector to its sentences (those of `sentences.units`, in order)."""
@@ -488,6 +482,11 @@ class Index:
                 places = np.fromiter((rows[owner[i]] if i in owner else -1 for i in ids), np.int64, len(ids))
                 np.add.at(sums, places[places >= 0], vectors[places >= 0])
         return list(rows), sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+
+    def without_labels(self) -> set[str]:
+        """The documents that came in before labels were read, whose files may name some: they are read again when they are
+        added again."""
+        return self._store.without_labels()
 
     def findings(self, document_id: str) -> tuple[Finding, ...]:
         """All that inspection found in a document, in order of place; those of its title stand at 0..0."""
@@ -605,6 +604,10 @@ class Index:
     def put_facts(self, document_id: str, facts: Facts) -> None:
         """Give a document that came in without them its facts."""
         self._writable().put_facts(document_id, facts)
+
+    def put_labels(self, document_id: str, labels: Sequence[str]) -> None:
+        """Give a document that came in before labels were read those of its file."""
+        self._writable().put_labels(document_id, labels)
 
     def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out. Raises DocumentNotFound."""

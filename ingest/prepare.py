@@ -108,6 +108,7 @@ class Preparer:
         self._curate = curate
         self._chunker: Chunker | None = None
         self._making = threading.Lock()
+        self._without_labels: set[str] | None = None
 
     def file(self, found: Found) -> Prepared:
         """Read, hash, parse and chunk one file; never raises for what is wrong with the file."""
@@ -130,11 +131,20 @@ class Preparer:
         known, sha256 = self.index.find(source), hashlib.sha256(data).hexdigest()
         waiting = {held.sha256: held for held in self.index.quarantine(source) if held.state != "released"}
         if known and known.sha256 == sha256:
-            entry = LedgerEntry(source, known.document_id, "unchanged", None, known.chunks)
-            return Prepared(source, entry=entry, outdated=tuple(waiting.values()))
+            return self._tried(source, lambda: self._unchanged(known, name, data, waiting.values()))
         if held := waiting.get(sha256):
             return Prepared(source, entry=_still(held, known))
         return self._new(source, name, data, sha256, released=self.index.is_released(sha256))
+
+    def _unchanged(self, known: DocumentInfo, name: str, data: bytes, waiting: Iterable[Quarantined]) -> Prepared:
+        """A file that is in the index as it is. One that came in before labels were read is asked for its labels now."""
+        with self._making:
+            if self._without_labels is None:
+                self._without_labels = self.index.without_labels()
+        if known.document_id in self._without_labels:
+            self.index.put_labels(known.document_id, self.parse(None, name, data).labels)
+        entry = LedgerEntry(known.source, known.document_id, "unchanged", None, known.chunks)
+        return Prepared(known.source, entry=entry, outdated=tuple(waiting))
 
     def released(self, held: Quarantined) -> Prepared:
         """Read again what was held back, to take it in."""
@@ -163,30 +173,39 @@ class Preparer:
         return prepared
 
     def _new(self, source: str, name: str, data: bytes, sha256: str, *, released: bool) -> Prepared:
+        return self._tried(source, lambda: self._parsed(source, name, data, sha256, released=released))
+
+    def _parsed(self, source: str, name: str, data: bytes, sha256: str, *, released: bool) -> Prepared:
+        self.index.note("parsing", (source, 0, 0))
+        parsed = self.parse(None, name, data)
+        inspection = self._inspect(parsed, released=released)
+        identity = document_id(source)
+        if inspection.action == "quarantine":
+            held = Quarantined(source, identity, sha256, inspection.reason, inspection.findings)
+            return Prepared(source, entry=_still(held, self.index.find(source)), held=held)
+        parsed, masked = inspection.parsed, inspection.action == "mask"
+        document = Document(
+            identity,
+            source,
+            parsed.title,
+            parsed.media_type,
+            sha256,
+            parsed.text,
+            parsed.blocks,
+            inspection.findings,
+            masked,
+            parsed.notes,
+            parsed.labels,
+        )
+        prepared = self.chunked(document)
+        if not prepared.chunks:
+            raise EmptyDocument("holds no text")
+        return prepared
+
+    def _tried(self, source: str, work: Callable[[], Prepared]) -> Prepared:
+        """What comes of a file; of one that something is wrong with, the ledger line that says what."""
         try:
-            self.index.note("parsing", (source, 0, 0))
-            parsed = self.parse(None, name, data)
-            inspection = self._inspect(parsed, released=released)
-            identity = document_id(source)
-            if inspection.action == "quarantine":
-                held = Quarantined(source, identity, sha256, inspection.reason, inspection.findings)
-                return Prepared(source, entry=_still(held, self.index.find(source)), held=held)
-            parsed, masked = inspection.parsed, inspection.action == "mask"
-            document = Document(
-                identity,
-                source,
-                parsed.title,
-                parsed.media_type,
-                sha256,
-                parsed.text,
-                parsed.blocks,
-                inspection.findings,
-                masked,
-                parsed.notes,
-            )
-            prepared = self.chunked(document)
-            if not prepared.chunks:
-                raise EmptyDocument("holds no text")
+            return work()
         except DocumentError as error:
             return self._failed(source, str(error))
         except IngestError:
@@ -194,7 +213,6 @@ class Preparer:
         except Exception as error:  # a fault of ours: this file's line says so, and the rest go on
             _log.exception("%s could not be prepared", source)
             return self._failed(source, f"could not be prepared ({type(error).__name__}: {error})")
-        return prepared
 
     def chunked(self, document: Document) -> Prepared:
         with self._making:

@@ -61,7 +61,8 @@ class Hidden:
 class Parsed:
     """What a parser makes of a file's bytes: the text, and where in it everything stands. `hidden` is in order of place.
 
-    `notes` are for the ledger: what of the file is not in the text, such as pages that are pictures.
+    `notes` are for the ledger: what of the file is not in the text, such as pages that are pictures. `labels` are those that
+    the file gives itself, as `labels_of` puts them.
     """
 
     title: str
@@ -70,6 +71,7 @@ class Parsed:
     blocks: tuple[Block, ...]
     hidden: tuple[Hidden, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Document:
     """A parsed document with its identity: the same source has the same id, whatever its text.
 
     `findings` are all that inspection found in it; `masked` says that some of its text was masked for that. `notes` are the
-    parser's, for the ledger.
+    parser's, for the ledger; `labels` those that its file gives it.
     """
 
     id: str
@@ -154,6 +156,7 @@ class Document:
     findings: tuple[Finding, ...] = ()
     masked: bool = False
     notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ class DocumentInfo:
     """A stored document without its text, as `ingest list` shows it. `added_at` is ISO 8601, UTC.
 
     Where parts of the text are `masked`, the original is given to nobody. `language`, `quality`, `version` and `dated` are
-    those of `curate.Facts`; `quality` is None where nothing is known.
+    those of `curate.Facts`; `quality` is None where nothing is known. `labels` are those that its file gives it.
     """
 
     document_id: str
@@ -177,6 +180,7 @@ class DocumentInfo:
     quality: float | None = None
     version: str = ""
     dated: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -546,7 +546,7 @@ class Bot:
     def _refusal(self, parts: Parts, draft: _Draft) -> str:
         """An honest refusal that names the nearest sections, each with a mark that leads there."""
         found = draft.hits and parts.index.counts()[0]
-        if not found and not any(draft.allowed(info) for info in parts.index.documents()):
+        if not found and not parts.index.holds(draft.allowed):
             return NOTHING_THERE
         places: dict[str, str] = {}
         for hit in draft.hits:

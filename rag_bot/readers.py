@@ -1,110 +1,76 @@
-"""Who may read which documents: people by their groups, documents by their source; what no rule names is public."""
+"""Who may read which documents: people by their groups, documents by source and labels; what no rule names is public."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
-from ingest.sources.archives import MARK
 from ingest.types import DocumentInfo
-from rag_bot.errors import BadSetting, NotFound
+from rag_bot.errors import NotFound
+from rag_bot.rules import EVERYONE, Collection, Person, Ruled, Rules, below
+
+__all__ = ["EVERYONE", "PRIVATE", "Collection", "Person", "Readers", "Rules", "Scope", "below"]
 
 PRIVATE = "upload:private/"
 """How the source of a document begins that belongs to one person or one channel."""
-EVERYONE = "*"
-_SECTIONS = {"people", "documents", "collections", "personal"}
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who will see an answer. `outside`: an account of another organisation, whose e-mail address proves nothing."""
-
-    id: str
-    email: str = ""
-    outside: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the file says. The longest beginning of a source counts: `documents` has them with the groups that may read.
-
-    `personal` are the groups that see personal data where it is masked or left out for others (`RAG_BOT_RAILS_PERSONAL`).
-    """
-
-    people: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    documents: tuple[tuple[str, frozenset[str]], ...] = ()
-    collections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    personal: frozenset[str] = frozenset()
-
-    @classmethod
-    def read(cls, path: Path) -> Rules:
-        """Raises BadSetting for a file that is not there or says something else."""
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-            if unknown := data.keys() - _SECTIONS:
-                raise ValueError(
-                    f"it has a section {sorted(unknown)[0]!r}; there are people, documents, collections and personal"
-                )
-            personal = dict(_lists(data, "personal"))
-            if unknown := personal.keys() - {"groups"}:
-                raise ValueError(f"personal has {sorted(unknown)[0]!r}; it takes groups")
-            return cls(
-                {name.lower(): frozenset(groups) for name, groups in _lists(data, "people")},
-                tuple((source, frozenset(groups)) for source, groups in _lists(data, "documents")),
-                {name: tuple(sources) for name, sources in _lists(data, "collections")},
-                frozenset(personal.get("groups", ())),
-            )
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise BadSetting(
-                f"The file of readers {path} can't be used: {reason}.", "Mend it, or set RAG_BOT_READERS to another."
-            ) from error
-
-    def groups_of(self, person: Person) -> frozenset[str]:
-        """The groups of a person, by id and (unless it is an outsider's) by e-mail address; none for a stranger."""
-        found = self.people.get(person.id.lower(), frozenset())
-        if person.email and not person.outside:
-            found |= self.people.get(person.email.lower(), frozenset())
-        return found
-
-    def readers_of(self, source: str) -> frozenset[str] | None:
-        """The groups one of which a reader must be in; None for a document that is public."""
-        rule = max((one for one in self.documents if below(source, one[0])), key=lambda one: len(one[0]), default=None)
-        return None if rule is None or EVERYONE in rule[1] else rule[1]
+_MOST_KNOWN = 4096  # combinations of rules and labels
 
 
 class Scope:
     """Says of a document whether all who will see an answer may read it: what searches and answers are held to.
 
-    `groups` are the groups of each of them. `owner` is the person or the channel whose own documents belong here; those of
-    others never do. `sources` are the beginnings that sources must have (a collection); none: any.
+    `groups` are the groups of each of them. `owner` is the person or the channel whose own documents belong here, whatever the
+    rules say; those of others never do. `collection` is the name of the one that is asked, '' for all documents; in one that
+    is not there, or that one of them may not use, there is nothing but the owner's own.
     """
 
-    def __init__(self, rules: Rules, groups: Iterable[frozenset[str]], owner: str = "", sources: tuple[str, ...] = ()) -> None:
-        self._rules, self._owner, self._sources = rules, owner, sources
-        self._groups = frozenset(groups)
-        self._key = (rules.documents, self._groups, owner, sources)
-        self.sees_personal = bool(self._groups) and all(rules.personal & one for one in self._groups)
+    def __init__(self, rules: Rules, groups: Iterable[frozenset[str]], owner: str = "", collection: str = "") -> None:
+        all_groups = set(groups) or {frozenset[str]()}
+        asked = rules.collections.get(collection, Collection()) if collection else Collection()
+        matter = rules.ruling.groups.union(asked.groups or ())
+        self._ruled, self._about, self._labels = rules.ruling.known, rules.ruling.about, rules.labels
+        self._groups = frozenset(one & matter for one in all_groups)
+        self._own = f"{PRIVATE}{owner}/" if owner else ""
+        self._collection, self._of_collection = collection, asked.labels
+        self._closed = not all(map(asked.open_to, self._groups))
+        self._known: dict[tuple[Ruled, tuple[str, ...]], bool] = {}
+        self._key = (rules.ruling.said, self._groups, owner, collection)
+        self._hash = hash(self._key)
+        self.sees_personal = all(rules.personal & one for one in all_groups)
         """Whether each of them may see personal data that is masked for others."""
 
     def __call__(self, info: DocumentInfo) -> bool:
         source = info.source
         if source.startswith(PRIVATE):
-            return bool(self._owner) and source.startswith(f"{PRIVATE}{self._owner}/")
-        if self._sources and not any(below(source, one) for one in self._sources):
+            return bool(self._own) and source.startswith(self._own)
+        key = (self._ruled.get(source) or self._about(source), info.labels)
+        may = self._known.get(key)
+        if may is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            may = self._known[key] = self._decide(*key)
+        return may
+
+    def _decide(self, ruled: Ruled, own: tuple[str, ...]) -> bool:
+        labels = ruled.labels.union(own)
+        if self._closed:
             return False
-        needed = self._rules.readers_of(source)
-        return needed is None or all(needed & groups for groups in self._groups)
+        if self._collection and self._collection not in ruled.collections and not labels & self._of_collection:
+            return False
+        if ruled.readers is not None and not self._all_in(ruled.readers):
+            return False
+        # A label that no rule names is in no group's hands: a slip of the pen must not publish.
+        return self._labels is None or all(self._all_in(self._labels.get(label, frozenset())) for label in labels)
+
+    def _all_in(self, allowed: frozenset[str]) -> bool:
+        return EVERYONE in allowed or all(allowed & groups for groups in self._groups)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Scope) and self._key == other._key
+        return isinstance(other, Scope) and self._hash == other._hash and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
 
 class Readers:
@@ -129,47 +95,41 @@ class Readers:
                 self._stamp = stamp
             return self._rules
 
+    def groups_of(self, person: Person) -> frozenset[str]:
+        """The groups that the rules give a person."""
+        return self.rules.groups_of(person)
+
     def scope(self, people: Iterable[Person], owner: str = "", collection: str = "") -> Scope:
         """What may be read where all these people see it; of nobody known, only what is public."""
         rules = self.rules
-        groups = {rules.groups_of(person) for person in people} or {frozenset[str]()}
-        sources = rules.collections.get(collection, ()) if collection else ()
-        if collection and not sources:  # a collection that is no more has nothing in it
-            sources = ("\0",)
-        return Scope(rules, groups, owner, sources)
+        return Scope(rules, (rules.groups_of(person) for person in people), owner, collection)
 
     def scope_of(self, groups: frozenset[str], owner: str = "", collection: str = "") -> Scope:
-        """What somebody of these groups may read."""
-        return Scope(self.rules, {groups}, owner)
+        """What one person may read whose groups are known. Raises NotFound as `collection_for` does."""
+        rules = self.rules
+        if collection:
+            _usable(rules, groups, collection)
+        return Scope(rules, (groups,), owner, collection)
 
-    def collection_for(self, groups: frozenset[str], collection: str) -> Scope:
-        sources = self.rules.collections.get(collection)
-        if not sources:
-            raise NotFound(f"There is no collection {collection!r}.", "GET /v1/collections shows what there is.")
-        return Scope(self.rules, {groups}, "", sources)
+    def collection_for(self, groups: frozenset[str], name: str) -> Collection:
+        """A collection that a person in these groups may use. Raises NotFound, which is the same whether there is none of the
+        name or it is for others."""
+        return _usable(self.rules, groups, name)
 
     def collections_of(self, groups: frozenset[str]) -> list[str]:
-        return sorted(self.rules.collections)
+        """The names of the collections that a person in these groups may use, in order."""
+        return sorted(name for name, collection in self.rules.collections.items() if collection.open_to(groups))
 
     def everyone(self) -> Scope:
         """What anybody may read."""
         return self.scope(())
 
 
-def below(source: str, beginning: str) -> bool:
-    """Whether a source begins so, up to the end of a name in a path. What a file holds, `all.zip!/a.pdf`, is below it."""
-    rest = source.removeprefix(beginning)
-    return source.startswith(beginning) and (beginning.endswith(("/", ":")) or rest == "" or rest.startswith(("/", MARK)))
-
-
-def _lists(data: Mapping[str, Any], section: str) -> list[tuple[str, list[str]]]:
-    found = data.get(section, {})
-    if not isinstance(found, dict):
-        raise ValueError(f"{section} is no section")
-    for name, words in found.items():
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ValueError(f"{section}: {name!r} needs a list of texts")
-    return list(found.items())
+def _usable(rules: Rules, groups: frozenset[str], name: str) -> Collection:
+    collection = rules.collections.get(name)
+    if collection is None or not collection.open_to(groups):
+        raise NotFound(f"There is no collection {name!r}.", "Leave it out to ask all documents.")
+    return collection
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -152,11 +152,23 @@ class Curation:
 
     def members(self, fold: int, most: int) -> list[Member]:
         """The first chunks of a group, in order of id."""
+        return self.places(self.copies(fold, 0, most))
+
+    def copies(self, fold: int, after: int, most: int) -> list[int]:
+        """The first chunks of a group whose ids are above `after`, in order: their ids alone, for a group may be huge."""
+        rows = self._read(
+            "SELECT chunk_id FROM twins WHERE fold = ? AND chunk_id > ? ORDER BY chunk_id LIMIT ?", fold, after, most
+        )
+        return [int(row[0]) for row in rows]
+
+    def places(self, ids: Sequence[int]) -> list[Member]:
+        """Where these chunks stand, in order of id; at most some hundreds."""
+        marks = ",".join("?" * len(ids))
         rows = self._read(
             'SELECT t.fold, t.chunk_id, c.document_id, c.start, c."end" FROM twins t JOIN chunks c ON c.id = t.chunk_id '
-            "WHERE t.fold = ? ORDER BY t.chunk_id LIMIT ?",
-            fold, most,
-        )  # fmt: skip
+            f"WHERE t.chunk_id IN ({marks}) ORDER BY t.chunk_id",
+            *ids,
+        )
         return [Member(*row) for row in rows]
 
     def groups(self, most: int) -> list[tuple[int, int]]:

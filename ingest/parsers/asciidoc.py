@@ -13,6 +13,8 @@ from ingest.types import Parsed
 
 _SECTION = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)$")
 _ATTRIBUTE = re.compile(r":(!?[\w-]+!?):(?:[ \t]+(.*))?$")
+_LABELS = re.compile(r":!?labels!?:", re.IGNORECASE)
+_GOES_ON = re.compile(r"[ \t]\\$")
 _DELIMITER = re.compile(r"(-{4,}|\.{4,}|={4,}|\*{4,}|_{4,}|\+{4,}|/{4,}|--|`{3,}.*|[|,:!]={3,})[ \t]*$")
 _ITEM = re.compile(r"[ \t]*(?:(\*{1,6}|-|\.{1,6}|\d+\.|<\d+>|<\.>)[ \t]+)(?:\[[ x*]\][ \t]+)?(\S.*)$")
 _TERM = re.compile(r"[ \t]*(\S.*?)(?:::{1,3}|;;)(?:[ \t]+(.*))?$")
@@ -51,6 +53,7 @@ class _Reader:
         self._lines = lines
         self._at = 0
         self._gathered: list[str] = []
+        self._in_head = True  # up to the first empty line below what comes first
         self._attributes: dict[str, str] = {}
         self._options = ""  # the attribute list above a block
         self._verbatim = False
@@ -66,6 +69,10 @@ class _Reader:
     def _line(self, line: str) -> None:
         stripped = line.strip()
         section = _SECTION.match(line)
+        if not stripped and (self._gathered or not self._builder.empty):
+            self._in_head = False
+        if self._in_head and _LABELS.match(line):  # also below an author's line that looks like any other
+            self._flush()
         if not stripped or stripped == "+":
             self._flush()
         elif line.startswith("//") and not line.startswith("////"):
@@ -76,7 +83,7 @@ class _Reader:
             self._flush()
             self._block(match[1])
         elif (match := _ATTRIBUTE.match(line)) and not self._gathered:
-            self._attributes[match[1].strip("!").lower()] = match[2] or ""
+            self._attribute(match[1].strip("!").lower(), match[2] or "")
         elif re.fullmatch(r"\[.*\]", stripped) and not self._gathered:
             self._options = stripped.lower()
         elif match := _BLOCK_MACRO.match(stripped):
@@ -87,6 +94,14 @@ class _Reader:
             self._flush()
         else:
             self._words(line)
+
+    def _attribute(self, name: str, value: str) -> None:
+        while _GOES_ON.search(value) and self._at < len(self._lines):
+            value = f"{value[:-1]}{self._lines[self._at].strip()}"
+            self._at += 1
+        self._attributes[name] = value
+        if name == "labels":
+            self._builder.label([value])
 
     def _heading(self, section: re.Match[str]) -> None:
         level = len(section[1]) - 1

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ingest.errors import BadLabels
+from ingest.labels import labels_of
 from ingest.places import Place
 from ingest.types import Block, BlockKind, Hidden, Parsed, Span
 
@@ -114,6 +116,7 @@ class TextBuilder:
         self._first_heading: tuple[int, str] | None = None
         self._hidden: list[Hidden] = []
         self._notes: list[str] = []
+        self._labels: tuple[str, ...] = ()
         self._beside = 0  # how much text has been noted that stands beside the document's own
 
     def cleaned(self, text: str) -> str:
@@ -134,6 +137,13 @@ class TextBuilder:
     def note(self, text: str) -> None:
         """Say in the ledger what of the file is not in the text."""
         self._notes.append(clean(text))
+
+    def label(self, told: Iterable[str]) -> None:
+        """Give the document the labels that its file names. Raises BadLabels."""
+        try:
+            self._labels = labels_of((*self._labels, *told))
+        except ValueError as error:
+            raise BadLabels(f"can't be taken in with its labels: {error}") from error
 
     def heading(self, level: int, text: str, number: int | None = None) -> None:
         """A heading of `level` (1 the highest, 0 for a title above them all); what follows stands below it.
@@ -199,7 +209,15 @@ class TextBuilder:
         if not words and self._first_heading and (self._first_heading[0] <= 1 or not fallback):
             words = self._first_heading[1]
         hidden = tuple(_joined(sorted(self._hidden, key=lambda one: one.start), "".join(self._parts)))
-        return Parsed(words or fallback, "".join(self._parts), media_type, tuple(self._blocks), hidden, tuple(self._notes))
+        return Parsed(
+            words or fallback,
+            "".join(self._parts),
+            media_type,
+            tuple(self._blocks),
+            hidden,
+            tuple(self._notes),
+            self._labels,
+        )
 
     def _block(self, kind: BlockKind, text: str, header_length: int = 0, numbers: Sequence[int | None] = ()) -> None:
         spans: list[tuple[int, int, str]] = []

@@ -15,7 +15,7 @@ from ingest.parsers.names import title_of
 from ingest.types import Parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from selectolax.lexbor import LexborNode
 
@@ -45,16 +45,26 @@ def parse_html(data: bytes, name: str) -> Parsed:
 def add_page(builder: TextBuilder, data: bytes, *, all_of_it: bool = True) -> str:
     """Hand a page to the builder of a document that it is, or that it is a part of; its title comes back.
 
-    `all_of_it`: also what looks like menus and footers, which a page of a book has none of.
+    `all_of_it`: also what looks like menus and footers, which a page of a book has none of. Else the page is the whole
+    document, and has the labels that it names.
     """
     from selectolax.lexbor import LexborHTMLParser
 
     # A NUL would be turned into a replacement character by HTML's rules; here it only stands in the way.
     tree = LexborHTMLParser(decode(data, _declared(data)).replace("\0", ""))
     title = tree.css_first("head title")
+    if not all_of_it:
+        builder.label(_labels(tree.css("meta")))
     if tree.root is not None:
         _Reader(builder).read(tree.root, frozenset() if all_of_it else furniture(tree.root))
     return title.text() if title else ""
+
+
+def _labels(metas: Iterable[LexborNode]) -> Iterator[str]:
+    """What `<meta name="labels" content="hr, board">` says, wherever it stands."""
+    for meta in metas:
+        if (meta.attributes.get("name") or "").strip().lower() == "labels":
+            yield meta.attributes.get("content") or ""
 
 
 def parse_piece(html: str) -> Parsed:

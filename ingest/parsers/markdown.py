@@ -9,25 +9,25 @@ from urllib.parse import unquote
 
 from ingest.parsers.builder import TextBuilder, marked, marked_again, unmarked
 from ingest.parsers.encoding import decode
+from ingest.parsers.front_matter import front_matter
 from ingest.parsers.names import title_of
 from ingest.types import Parsed
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-_FRONT_MATTER = re.compile(r"\A(?:---[ \t]*\n(.*?)\n(?:---|\.\.\.)|\+\+\+[ \t]*\n(.*?)\n\+\+\+)[ \t]*(?:\n|\Z)", re.DOTALL)
-_FRONT_LINE = re.compile(r"\s*(?:#.*)?$|[\w\"'-]+\s*[:=]|[-\s]")
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9-]{0,30})\b([^<>]*)>", re.IGNORECASE)
 _VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-_FRONT_TITLE = re.compile(r"^title\s*[:=]\s*(.*?)\s*$", re.MULTILINE | re.IGNORECASE)
 
 
 def parse_markdown(data: bytes, name: str) -> Parsed:
     """A Markdown file (CommonMark with tables)."""
     builder = TextBuilder()
-    text, title = _without_front_matter(builder.cleaned(decode(data)))
-    add_markdown(builder, text)
-    return builder.build(title, "text/markdown", title_of(name))
+    text = builder.cleaned(decode(data))
+    head = front_matter(text)
+    builder.label(head.labels or () if head else ())
+    add_markdown(builder, head.body if head else text)
+    return builder.build(head.title if head else "", "text/markdown", title_of(name))
 
 
 def add_markdown(builder: TextBuilder, text: str) -> None:
@@ -175,17 +175,3 @@ class _Walker:
                 self._numbers[-1] = number + 1
         elif kind == "list_item_close":
             self._marker = ""
-
-
-def _without_front_matter(text: str) -> tuple[str, str]:
-    """The text below the front matter, and the title in it. Two rules with prose between them are no front matter."""
-    match = _FRONT_MATTER.match(text)
-    matter = (match[1] or match[2] or "") if match else ""
-    if not match or not all(_FRONT_LINE.match(line) for line in matter.split("\n")):
-        return text, ""
-    title = _FRONT_TITLE.search(matter)
-    return text[match.end() :], _unquoted(title[1]) if title else ""
-
-
-def _unquoted(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value

@@ -36,13 +36,16 @@ _OPTION = re.compile(r"\s*:[\w-]+:(?:\s|$)")
 _SILENT = frozenset(
     ("toctree", "contents", "index", "highlight", "currentmodule", "default-domain", "literalinclude", "include")
 )
+_BEFORE_THE_HEAD = ("title", "subtitle", "comment", "target", "substitution_definition", "meta", "pending")
 _DEEPEST = 40
 
 
 def parse_rst(data: bytes, name: str) -> Parsed:
     """A reStructuredText file, also one that uses Sphinx's own words."""
     builder = TextBuilder()
-    _Writer(builder).read(_tree(builder.cleaned(decode(data))), 0)
+    tree = _tree(builder.cleaned(decode(data)))
+    builder.label(_labels_taken_out(tree))
+    _Writer(builder).read(tree, 0)
     return builder.build("", "text/x-rst", title_of(name))
 
 
@@ -50,6 +53,22 @@ def _tree(text: str) -> document:
     from docutils.core import publish_doctree
 
     return publish_doctree(text, settings_overrides=_SETTINGS)
+
+
+def _labels_taken_out(tree: Element) -> list[str]:
+    """What the field `labels` says in the list at the head, above or below the title; it is no text any more."""
+    parent: Any = tree
+    while parent is not None:
+        first: Any = next((child for child in parent.children if child.__class__.__name__ not in _BEFORE_THE_HEAD), None)
+        kind = first.__class__.__name__
+        if kind in ("field_list", "docinfo"):
+            fields = [one for one in first.children if one.__class__.__name__ == "field"]
+            named = [one for one in fields if one.children[0].astext().strip().lower() == "labels"]
+            for field in named:
+                first.remove(field)
+            return [field.children[-1].astext() for field in named]
+        parent = first if kind == "section" else None
+    return []
 
 
 class _Writer:

@@ -1,4 +1,4 @@
-"""Plain text: paragraphs are what blank lines part; lines stay as they are."""
+"""Plain text: paragraphs are what blank lines part; lines stay as they are, but front matter that names labels is no text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from ingest.parsers.builder import TextBuilder
 from ingest.parsers.encoding import decode
+from ingest.parsers.front_matter import front_matter
 from ingest.parsers.names import title_of
 from ingest.types import Parsed
 
@@ -15,6 +16,11 @@ BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 def parse_text(data: bytes, name: str) -> Parsed:
     """A text file, in whichever encoding."""
     builder = TextBuilder()
-    for paragraph in BLANK_LINES.split(builder.cleaned(decode(data))):
+    text = builder.cleaned(decode(data))
+    head = front_matter(text)
+    if head and head.labels is not None:
+        builder.label(head.labels)
+        text = head.body
+    for paragraph in BLANK_LINES.split(text):
         builder.text(paragraph)
     return builder.build("", "text/plain", title_of(name))

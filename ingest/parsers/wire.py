@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from ingest import errors
 from ingest.errors import DocumentError, TooLarge
+from ingest.labels import labels_of
 from ingest.places import pack_places, read_places
 from ingest.types import Block, Hidden, Member, PagePlaces, Parsed, Unpacked, Wanted
 
@@ -76,7 +77,7 @@ def pack_parsed(parsed: Parsed) -> tuple[Header, bytes]:
     hidden = [[h.kind, h.start, h.end, h.sure, h.page, h.beside] for h in parsed.hidden]
     header = {
         "title": parsed.title, "media_type": parsed.media_type, "paths": list(paths), "blocks": blocks, "hidden": hidden,
-        "notes": parsed.notes,
+        "notes": parsed.notes, "labels": parsed.labels,
     }  # fmt: skip
     return header, parsed.text.encode()
 
@@ -99,7 +100,8 @@ def unpack_parsed(header: Header, body: bytes) -> Parsed:
             raise ValueError(f"something hidden from {start} to {end} in a text of {len(text)}")
         hidden.append(Hidden(str(way), start, end, bool(sure), page, str(beside)))
     notes = tuple(str(note) for note in header["notes"])
-    return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks), tuple(hidden), notes)
+    labels = labels_of(map(str, header["labels"]))
+    return Parsed(str(header["title"]), text, str(header["media_type"]), tuple(blocks), tuple(hidden), notes, labels)
 
 
 def pack_wanted(wanted: Sequence[Wanted]) -> list[list[object]]:

@@ -29,9 +29,10 @@ class Reader(Connection):
     def _infos(self) -> str:
         """What gives the rows of `info_of`, of a store of any schema."""
         masked = "masked" if self.schema > 1 else "0"
+        labels = "labels" if self.schema > 4 else "NULL"
         if self.schema < 4:
-            return f"SELECT {INFO}, {masked}, '', NULL, '', '' FROM documents"
-        return f"SELECT {INFO}, {masked}, {tables.COLUMNS} FROM documents LEFT JOIN curation ON document_id = id"
+            return f"SELECT {INFO}, {masked}, '', NULL, '', '', {labels} FROM documents"
+        return f"SELECT {INFO}, {masked}, {tables.COLUMNS}, {labels} FROM documents LEFT JOIN curation ON document_id = id"
 
     @property
     def curation(self) -> tables.Curation:
@@ -40,6 +41,15 @@ class Reader(Connection):
 
     def documents(self) -> list[DocumentInfo]:
         return [info_of(row) for row in self.rows(f"{self._infos} ORDER BY source")]
+
+    def documents_since(self, version: int) -> list[DocumentInfo]:
+        """The documents that have come or changed since a version of the store; of an older store, all."""
+        if self.schema < 5 or version < 0:
+            return self.documents()
+        return [info_of(row) for row in self.rows(f"{self._infos} WHERE changed > ? ORDER BY source", version)]
+
+    def document_ids(self) -> set[str]:
+        return {str(row[0]) for row in self.rows("SELECT id FROM documents")}
 
     def document(self, document_id: str) -> DocumentInfo:
         row = self.row(f"{self._infos} WHERE id = ?", document_id)
@@ -50,6 +60,12 @@ class Reader(Connection):
     def find(self, source: str) -> DocumentInfo | None:
         row = self.row(f"{self._infos} WHERE source = ?", source)
         return info_of(row) if row else None
+
+    def without_labels(self) -> set[str]:
+        """The documents that came in before labels were read, whose files may name some."""
+        if self.schema < 5:
+            return self.document_ids()
+        return {str(row[0]) for row in self.rows("SELECT id FROM documents WHERE labels IS NULL")}
 
     def findings(self, document_id: str) -> tuple[Finding, ...]:
         """All that inspection found in a document, in order of place."""
@@ -96,9 +112,12 @@ class Reader(Connection):
                 found[int(row[0])] = str(row[1]), self._chunk(row)
         return found
 
-    def owners(self) -> list[tuple[int, str]]:
-        """(chunk id, document id) of every chunk, in order of chunk id."""
-        return [(int(row[0]), str(row[1])) for row in self.rows("SELECT id, document_id FROM chunks ORDER BY id")]
+    def owners(self, after: int = 0) -> list[tuple[int, str]]:
+        """(chunk id, document id) of every chunk whose id is above `after`, in order of chunk id."""
+        return [
+            (int(row[0]), str(row[1]))
+            for row in self.rows("SELECT id, document_id FROM chunks WHERE id > ? ORDER BY id", after)
+        ]
 
     def chunks_of(self, document_id: str) -> list[Chunk]:
         """All chunks of a document, in reading order."""
@@ -117,7 +136,16 @@ class Reader(Connection):
         text = self.text(document_id)
         findings = self.findings(document_id)
         return Document(
-            info.document_id, info.source, info.title, info.media_type, info.sha256, text, blocks, findings, info.masked
+            info.document_id,
+            info.source,
+            info.title,
+            info.media_type,
+            info.sha256,
+            text,
+            blocks,
+            findings,
+            info.masked,
+            labels=info.labels,
         )
 
     def counts(self) -> tuple[int, int, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, get_args
 
 import numpy as np
@@ -33,7 +33,16 @@ def place(chunk: Chunk) -> str:
 
 
 def info_of(row: Sequence[Any]) -> DocumentInfo:
-    return replace(DocumentInfo(*row), masked=bool(row[8]))
+    return DocumentInfo(*(*row[:8], bool(row[8]), *row[9:13], read_labels(row[13])))
+
+
+def pack_labels(labels: Sequence[str]) -> str:
+    return "\n".join(labels)  # none has a line break in it
+
+
+@lru_cache(4096)
+def read_labels(packed: str | None) -> tuple[str, ...]:
+    return tuple(packed.split("\n")) if packed else ()
 
 
 def quarantined_of(row: Sequence[Any]) -> Quarantined:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from ingest.curate import tables
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id TEXT PRIMARY KEY, source TEXT NOT NULL UNIQUE, title TEXT NOT NULL, media_type TEXT NOT NULL,
     chunks INTEGER NOT NULL, characters INTEGER NOT NULL, sha256 TEXT NOT NULL, added_at TEXT NOT NULL,
-    masked INTEGER NOT NULL DEFAULT 0, findings TEXT NOT NULL DEFAULT ''
+    masked INTEGER NOT NULL DEFAULT 0, findings TEXT NOT NULL DEFAULT '', labels TEXT,
+    changed INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+CREATE INDEX documents_by_change ON documents(changed);
 CREATE TABLE pieces (
     document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE, ordinal INTEGER NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (document_id, ordinal)
@@ -52,7 +54,9 @@ CREATE TABLE runs (
 );
 """
 # From the schema of each version to the next. What there was before the first has no findings, and nothing is held back;
-# before the second, what became of a document is told by its last line in the ledger; before the third, no facts are known.
+# before the second, what became of a document is told by its last line in the ledger; before the third, no facts are known;
+# before the fourth, no file was asked for its labels (what may have some has NULL until it is read again), nor was it kept with
+# which version of the store a document changed.
 MIGRATIONS = {
     1: """
 ALTER TABLE documents ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
@@ -68,4 +72,11 @@ INSERT OR REPLACE INTO states SELECT source, 'failed', reason, at, 0, 0, 0 FROM 
     WHERE status = 'failed' AND id IN (SELECT max(id) FROM ledger GROUP BY source);
 """,
     3: tables.SCHEMA,
+    4: """
+ALTER TABLE documents ADD COLUMN labels TEXT;
+ALTER TABLE documents ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX documents_by_change ON documents(changed);
+UPDATE documents SET labels = '' WHERE media_type NOT IN
+    ('text/plain', 'text/markdown', 'text/html', 'text/x-rst', 'text/asciidoc');
+""",
 }

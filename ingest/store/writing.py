@@ -13,7 +13,19 @@ from ingest.store import states
 from ingest.store.checking import faults_of
 from ingest.store.connection import connect, translated
 from ingest.store.reading import Reader
-from ingest.store.rows import HELD, INFO, PIECE, STANDING, now, pack_findings, packed, place, read_findings, sentence_bytes
+from ingest.store.rows import (
+    HELD,
+    INFO,
+    PIECE,
+    STANDING,
+    now,
+    pack_findings,
+    pack_labels,
+    packed,
+    place,
+    read_findings,
+    sentence_bytes,
+)
 from ingest.types import Chunk, Document, DocumentState, LedgerEntry, Quarantined, RunKind
 
 _CHUNKS = 'document_id, start, "end", page, place, vector, sentences, findings'
@@ -24,6 +36,7 @@ _TABLES = {
     "runs": "id, kind, began, files, ended, outcome",
 }
 """What goes on in a store that takes another's place: the history, not the documents."""
+_VERSION = "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'version')"
 _STAGED_FINDINGS = "SELECT DISTINCT findings FROM temp.staged WHERE document_id = ? AND findings != ''"
 
 
@@ -84,9 +97,10 @@ class Store(Reader):
                 own -= {f for row in self.rows(_STAGED_FINDINGS, document.id) for f in read_findings(str(row[0]))}
             replaced = self._drop(document.id)
             db.execute(
-                f"INSERT INTO documents ({INFO}, masked, findings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO documents ({INFO}, masked, findings, labels, changed) "
+                f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_VERSION})",
                 (document.id, document.source, document.title, document.media_type, total, len(document.text),
-                 document.sha256, now(), document.masked, pack_findings(own)),
+                 document.sha256, now(), document.masked, pack_findings(own), pack_labels(document.labels)),
             )  # fmt: skip
             db.executemany(
                 "INSERT INTO pieces VALUES (?, ?, ?)",
@@ -189,7 +203,8 @@ class Store(Reader):
                 source.execute(f"DELETE FROM {table}")
                 source.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
             source.executemany(
-                "UPDATE documents SET added_at = ? WHERE id = ?", self.rows("SELECT added_at, id FROM documents")
+                "UPDATE documents SET added_at = ?, labels = ? WHERE id = ?",
+                self.rows("SELECT added_at, labels, id FROM documents"),
             )
             source.execute("COMMIT")
             with self._lock:
@@ -203,6 +218,14 @@ class Store(Reader):
         """Give a document that came in without them its facts."""
         with self.transaction(change=True) as db:
             tables.put(db, document_id, facts)
+            db.execute(f"UPDATE documents SET changed = {_VERSION} WHERE id = ?", (document_id,))
+
+    def put_labels(self, document_id: str, labels: Sequence[str]) -> None:
+        """Give a document that came in before labels were read those of its file, or note that it has none."""
+        with self.transaction(change=bool(labels), durable=bool(labels)) as db:
+            db.execute(
+                f"UPDATE documents SET labels = ?, changed = {_VERSION} WHERE id = ?", (pack_labels(labels), document_id)
+            )
 
     def _drop(self, document_id: str) -> bool:
         tables.drop(self._db, document_id)

@@ -15,7 +15,7 @@ from ingest.embedder import Vectors
 from ingest.vectors.compressed import LEAST, Compressed, read
 from ingest.vectors.exact import Exact
 from ingest.vectors.gpu import MOST_FOUND, OnGpu, check_memory
-from ingest.vectors.library import Among, Ids, Settings, gpus, load_faiss
+from ingest.vectors.library import Among, Chosen, Ids, Settings, gpus, load_faiss
 from ingest.vectors.spool import Spool
 
 EXACT_UP_TO = 100_000
@@ -23,7 +23,7 @@ EXACT_UP_TO = 100_000
 GPU_FROM = 20_000
 """Vectors from which a GPU pays (`python -m benchmarks.gpu`)."""
 _MANY = 64  # ids to pass over, up to which so many more are asked for instead
-_KEPT = 16  # choices of rows
+_KEPT = 64  # choices of rows
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class VectorIndex:
         self._ids: Ids = np.zeros(0, dtype=np.int64)
         self._rows: Exact | Compressed = Exact(dimension)
         self._gpu: OnGpu | None = None
-        self._chosen: OrderedDict[tuple[int, frozenset[int]], tuple[Ids | None, Among]] = OrderedDict()
+        self._chosen: OrderedDict[tuple[int | None, frozenset[int]], Among] = OrderedDict()
         self._choosing = threading.Lock()
 
     @classmethod
@@ -107,11 +107,11 @@ class VectorIndex:
         return moved
 
     def search(
-        self, vector: Vectors, k: int, without: Collection[int] = (), only: Ids | None = None
+        self, vector: Vectors, k: int, without: Collection[int] = (), only: Chosen | None = None
     ) -> list[tuple[int, float]]:
         """The `k` nearest to one vector (shape (dimension,)) as (id, cosine), best first, passing over `without`.
 
-        `only` are the ids (rising) among which the `k` nearest are looked for; None: all.
+        `only` are those among which the `k` nearest are looked for; None: all.
         """
         if not len(self) or k < 1:
             return []
@@ -127,22 +127,23 @@ class VectorIndex:
             found = self._on_cpu(vector, min(among.count, k), among)
         return [(i, score) for i, score in found if i not in without][:k]
 
-    def _among(self, without: Collection[int], only: Ids | None) -> Among:
+    def _among(self, without: Collection[int], only: Chosen | None) -> Among:
         """The rows that may be found; the last few are kept, since readers with the same rights ask again."""
-        key = (id(only), without if isinstance(without, frozenset) else frozenset(without))
+        key = (None if only is None else only.number, without if isinstance(without, frozenset) else frozenset(without))
         with self._choosing:
             if key in self._chosen:
                 self._chosen.move_to_end(key)
-                return self._chosen[key][1]
+                return self._chosen[key]
         size = int(self._ids[-1]) + 1
         table = np.ones(size, np.bool_) if only is None else np.zeros(size, np.bool_)
         if only is not None:
-            table[only[(only >= 0) & (only < size)]] = True
+            ids = only.ids
+            table[ids[(ids >= 0) & (ids < size)]] = True
         gone = np.fromiter(without, np.int64, len(without))
         table[gone[(gone >= 0) & (gone < size)]] = False
         among = self._rows.among(table[self._ids])
         with self._choosing:
-            self._chosen[key] = (only, among)  # `only` itself is kept, so that nothing else gets its `id` meanwhile
+            self._chosen[key] = among
             while len(self._chosen) > _KEPT:
                 self._chosen.popitem(last=False)
         return among

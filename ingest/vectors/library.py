@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,18 @@ def gpus() -> int:
 def device() -> str:
     """`cuda` where this FAISS sees a GPU, else `cpu`."""
     return "cuda" if gpus() else "cpu"
+
+
+class Chosen(Protocol):
+    """The rows that a search may find, by their ids. No two have the same `number`."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def ids(self) -> Ids:
+        """The ids, rising."""
+        ...
 
 
 class Among:

@@ -69,8 +69,7 @@ class Service:
 
     def allowed(self, principal: Principal, collection: str | None = None) -> Allowed:
         """Says which documents they may read, in a collection or anywhere. Raises NotFound for one that is none to them."""
-        readers, groups = self.bot.readers, self._groups(principal)
-        return readers.collection_for(groups, collection) if collection else readers.scope_of(groups)
+        return self.bot.readers.scope_of(self._groups(principal), collection=collection or "")
 
     def collections(self, principal: Principal) -> list[str]:
         """The collections that they may use."""

@@ -68,7 +68,7 @@ class People:
 
     async def who_sees(self, question: Question, readers: Readers) -> Sequence[Person]:
         """Everybody who will see the answer; a stranger among them where that can't be found out."""
-        if not readers.rules.documents and not readers.rules.personal:  # nothing is withheld from anybody
+        if not readers.rules.withhold:  # nothing is withheld from anybody
             return [Person(question.user)]
         try:
             if question.private or question.kind == "direct":

@@ -141,6 +141,7 @@ DOCUMENT = {
     "quality": float,
     "version": str,
     "dated": str,
+    "labels": list,
     "superseded_by": (str, type(None)),
 }
 ENTRY = {"source": str, "document_id": (str, type(None)), "status": str, "reason": (str, type(None)), "chunks": int}

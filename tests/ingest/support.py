@@ -88,7 +88,17 @@ def made(source: str, text: str, findings: tuple[Finding, ...] = ()) -> Document
     """The document that the file `source` with this text is parsed to."""
     parsed = parse(text.encode(), Path(source).name)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    return Document(document_id(source), source, parsed.title, parsed.media_type, sha256, parsed.text, parsed.blocks, findings)
+    return Document(
+        document_id(source),
+        source,
+        parsed.title,
+        parsed.media_type,
+        sha256,
+        parsed.text,
+        parsed.blocks,
+        findings,
+        labels=parsed.labels,
+    )
 
 
 @contextmanager
@@ -128,8 +138,19 @@ def fill(index: Index) -> None:
     index.publish()
 
 
+def as_fourth_schema(store: Path) -> None:
+    """Make a store what the fourth version of its schema had, before files were asked for their labels."""
+    with sqlite3.connect(store) as db:
+        db.execute("DROP INDEX documents_by_change")
+        for column in ("labels", "changed"):
+            db.execute(f"ALTER TABLE documents DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 4")
+    db.close()
+
+
 def as_second_schema(store: Path) -> None:
     """Make a store what the second version of its schema had, before it was kept where each document stands."""
+    as_fourth_schema(store)
     with sqlite3.connect(store) as db:
         for table in ("states", "runs", "curation", "twins", "bands", "contradictions"):
             db.execute(f"DROP TABLE {table}")

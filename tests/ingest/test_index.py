@@ -182,11 +182,11 @@ def test_a_store_of_another_format_is_refused_and_kept(path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     before = (path / STORE).read_bytes()
     for write in (False, True):
-        with pytest.raises(IndexDamaged, match="has format 99, this program reads format 4"):
+        with pytest.raises(IndexDamaged, match="has format 99, this program reads format 5"):
             Index.open(path, write=write)
     assert (path / STORE).read_bytes() == before
     with sqlite3.connect(path / STORE) as db:
-        db.execute("PRAGMA user_version = 4")
+        db.execute("PRAGMA user_version = 5")
     Index.open(path, write=True).close()
 
 
@@ -209,7 +209,7 @@ def test_an_index_of_the_first_format_is_read_as_it_is_and_brought_up_to_date_by
             assert [finding.kind for finding in new.chunk.findings] == ["name"]
             assert reader.findings(new.document.document_id) == new.chunk.findings
     with sqlite3.connect(path / STORE) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (4,)
+        assert db.execute("PRAGMA user_version").fetchone() == (5,)
 
 
 def test_bringing_an_index_up_to_date_is_done_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

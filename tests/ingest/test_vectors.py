@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ingest.choice import Only
 from ingest.embedder import Vectors
 from ingest.vectors import VectorIndex, device, load_faiss
 
@@ -94,7 +95,7 @@ def test_a_search_among_few_is_as_one_of_those_alone() -> None:
         for query in unit_vectors(5, seed=1):
             gone = {i for i, _ in alone.search(query, 3)}
             for without in (set[int](), gone):
-                expected, found = alone.search(query, 10, without), index.search(query, 10, without, only)
+                expected, found = alone.search(query, 10, without), index.search(query, 10, without, Only.of(only))
                 assert [i for i, _ in found] == [i for i, _ in expected]
                 assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-6)
 
@@ -117,7 +118,7 @@ def test_the_gpu_answers_as_the_cpu_does(tmp_path: Path) -> None:
     assert gpu is not cpu
     gone = {i for i, _ in cpu.search(vectors[1], 3_000)[::2]}  # more than a GPU gives at once
     for query in unit_vectors(20, seed=1):
-        some = np.sort(cpu._ids[::7])
+        some = Only.of(np.sort(cpu._ids[::7]))
         among = gpu.search(query, 10, gone, some)
         assert [i for i, _ in among] == [i for i, _ in cpu.search(query, 10, gone, some)]
         for k, without in ((10, set()), (10, gone)):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.choice import Only
 from ingest.embedder import Vectors
 from ingest.vectors import VectorIndex
 from ingest.vectors.compressed import Compressed, lists_for
@@ -57,9 +58,9 @@ def ids(found: list[tuple[int, float]]) -> list[int]:
 
 
 def recall(one: VectorIndex, other: VectorIndex, without: frozenset[int] = frozenset(), only: Ids | None = None) -> float:
-    shares = []
+    shares, some = [], None if only is None else Only.of(only)
     for query in ASKED:
-        found, expected = ids(one.search(query, 10, without, only)), ids(other.search(query, 10, without, only))
+        found, expected = ids(one.search(query, 10, without, some)), ids(other.search(query, 10, without, some))
         assert len(found) == len(expected)
         shares.append(len(set(found) & set(expected)) / max(1, len(expected)))
     return float(np.mean(shares))
@@ -79,7 +80,7 @@ def test_what_was_chosen_is_said_and_holds(exact: VectorIndex, compressed: Vecto
 @pytest.mark.parametrize("count", [0, 1, 9, 300, 3_000, COUNT // 4, COUNT // 2, COUNT - 1])
 def test_among_some_strewn_everywhere(exact: VectorIndex, compressed: VectorIndex, count: int) -> None:
     only = np.sort(np.random.default_rng(count).choice(IDS, count, replace=False))
-    assert set(ids(compressed.search(ASKED[0], 50, only=only))) <= set(only.tolist())
+    assert set(ids(compressed.search(ASKED[0], 50, only=Only.of(only)))) <= set(only.tolist())
     assert count == 0 or recall(compressed, exact, only=only) >= 0.94
 
 
@@ -136,7 +137,7 @@ def test_what_may_not_be_found_never_is(exact: VectorIndex, compressed: VectorIn
     only = np.sort(np.concatenate([IDS[random.random(COUNT) < share], [-1, 4, 10**9]]))  # and some that are not there
     gone = frozenset(IDS[random.random(COUNT) < data.draw(st.floats(0, 1))].tolist())
     query = VECTORS[random.integers(COUNT)]
-    found, expected = compressed.search(query, k, gone, only), exact.search(query, k, gone, only)
+    found, expected = compressed.search(query, k, gone, Only.of(only)), exact.search(query, k, gone, Only.of(only))
     may = set(only.tolist()) & set(IDS.tolist()) - gone
     assert set(ids(found)) <= may
     assert len(found) == len(set(ids(found))) == len(expected) == min(k, len(may))
@@ -154,7 +155,7 @@ def test_saved_and_loaded_it_finds_the_same(compressed: VectorIndex, tmp_path: P
         loaded = VectorIndex.load(tmp_path / "vectors", chosen)
         assert (loaded.kind, len(loaded)) == ("ivf", COUNT)
         assert all(loaded.settings[name] == compressed.settings[name] for name in ("nlist", "nprobe", "refined"))
-        only = IDS[::2]
+        only = Only.of(IDS[::2])
         for query in ASKED[:20]:
             assert loaded.search(query, 10) == compressed.search(query, 10)
             assert loaded.search(query, 10, only=only) == compressed.search(query, 10, only=only)
@@ -188,7 +189,7 @@ def test_nothing_is_added_to_a_compressed_index(compressed: VectorIndex) -> None
 
 
 def test_a_choice_is_forgotten_when_an_index_grows(exact: VectorIndex) -> None:
-    growing, only = VectorIndex(DIMENSION), IDS[:20]
+    growing, only = VectorIndex(DIMENSION), Only.of(IDS[:20])
     growing.add(IDS[:10].tolist(), VECTORS[:10])
     assert len(growing.search(ASKED[0], 100, only=only)) == 10
     growing.add(IDS[10:20].tolist(), VECTORS[10:20])

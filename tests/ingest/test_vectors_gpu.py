@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ingest.choice import Only
 from ingest.embedder import Vectors
 from ingest.vectors import VectorIndex
 from ingest.vectors import gpu as gpu_module
@@ -103,8 +104,8 @@ def test_a_search_among_some_finds_only_those(exact: VectorIndex, moved: VectorI
     for size in (0, 1, 100, COUNT // 2):
         only = np.sort(np.random.default_rng(size).choice(IDS, size, replace=False))
         for query in ASKED[:5]:
-            found = ids(moved.search(query, 10, only=only))
-            assert found == ids(exact.search(query, 10, only=only)) and set(found) <= set(only.tolist())
+            found = ids(moved.search(query, 10, only=Only.of(only)))
+            assert found == ids(exact.search(query, 10, only=Only.of(only))) and set(found) <= set(only.tolist())
 
 
 def held_bytes(rows: Vectors, build: Callable[[list[Vectors]], OnGpu]) -> int:

@@ -105,7 +105,7 @@ def test_the_list_and_one_document(client: TestClient) -> None:
     assert {each["source"] for each in documents} == {"leave.md", "trips.html", "gone.txt"}
     assert set(documents[0]) == {
         "document_id", "source", "title", "media_type", "chunks", "characters", "sha256", "added_at",
-        "masked", "language", "quality", "version", "dated",
+        "masked", "language", "quality", "version", "dated", "labels",
     }  # fmt: skip
     assert client.get("/v1/documents/d-leave").json() == documents[0]
 

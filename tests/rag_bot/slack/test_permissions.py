@@ -129,6 +129,31 @@ async def test_a_channels_collection_narrows_what_it_is_answered(home: Settings,
         assert "26 days" not in await asked(here, "C1")
 
 
+async def test_who_reads_along_is_asked_where_only_labels_withhold_something(
+    home: Settings, slack: FakeSlack, tmp_path: Path
+) -> None:
+    people = '[people]\n"uann@example.com" = ["hr"]\n"UBOB" = ["hr"]\n'
+    rules = readers_file(tmp_path, people + '[labels]\nhr = ["hr"]\n[folders]\n"upload:leave.md" = ["hr"]\n')
+    async with in_slack(home.model_copy(update={"readers": rules}), slack) as here:
+        assert LEAVE_SENTENCE in await asked(here, "G1")
+        slack.user("UEVE")
+        slack.join("UEVE", "G1")
+        said = await asked(here, "G1")
+        assert "26 days" not in said and "leave.md" not in said
+        assert LEAVE_SENTENCE in await asked(here, "DUANN")
+
+
+async def test_a_channels_collection_is_for_those_who_may_use_it(home: Settings, slack: FakeSlack, tmp_path: Path) -> None:
+    people = '[people]\n"uann@example.com" = ["hr"]\n"UBOB" = ["hr"]\n'
+    rules = readers_file(tmp_path, people + '[collections]\nstaff = {sources = ["upload:"], groups = ["hr"]}\n')
+    async with in_slack(home.model_copy(update={"readers": rules}), slack) as here:
+        here.state.configure("slack/T0TEAM/G1", {"collection": "staff"}, "x")
+        assert LEAVE_SENTENCE in await asked(here, "G1")
+        slack.user("UEVE")
+        slack.join("UEVE", "G1")
+        assert "26 days" not in await asked(here, "G1")
+
+
 async def test_personal_data_is_for_those_alone_who_may_see_it(tmp_path: Path, slack: FakeSlack) -> None:
     rules = readers_file(tmp_path, '[people]\n"uann@example.com" = ["hr"]\n[personal]\ngroups = ["hr"]\n')
     settings = fill(tmp_path / "home", {"contacts.md": CONTACTS}).model_copy(update={"readers": rules})
