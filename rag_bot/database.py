@@ -7,7 +7,9 @@ programs that share it while the others wait. One that is newer than this progra
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,10 +148,10 @@ class Database:
 
     def _found(self, connection: sa.Connection) -> str | None:
         """The revision; of a database from before there were migrations, the first one."""
-        tables = sa.inspect(connection)
-        if tables.has_table(_revision.name):
+        tables = sa.inspect(connection).get_table_names()  # at one moment: another program may be making them
+        if _revision.name in tables:
             found = connection.execute(sa.select(_revision.c.version_num)).scalar()
-        elif tables.has_table(version.name):
+        elif version.name in tables:
             versions: Sequence[int] = connection.execute(sa.select(version.c.version)).scalars().all()
             old = max(versions, default=1)
             found = REVISIONS[0] if old == 1 else f"(schema {old})"
@@ -193,7 +195,17 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 def _prepare_sqlite(connection: Any, record: object) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    # SQLite doesn't wait (its `timeout`) where two programs turn a new file's journal at once: the later one fails at once.
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -94,6 +94,7 @@ KINDS: dict[type[Exception], _Kind] = {
     ingest_errors.EmptyDocument: _Kind(422, "The document holds no text"),
     ingest_errors.TooLarge: _Kind(413, "The document is too large"),
     ingest_errors.Encrypted: _Kind(422, "The document needs a password"),
+    ingest_errors.BadLabels: _Kind(422, "The document's labels can't be read"),
     ingest_errors.BrokenDocument: _Kind(422, "The document can't be read"),
     ingest_errors.SourceError: _Kind(404, "The source can't be read"),
     ingest_errors.DependencyMissing: _Kind(500, "A package is not installed"),

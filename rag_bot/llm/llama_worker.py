@@ -39,7 +39,11 @@ llama_cpp.llama_log_set(_hear, ctypes.c_void_p(0))
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is to be written on from `tokens`: at most `most` tokens, up to one of the texts `stop`."""
+    """What is to be written on from `tokens`: at most `most` tokens, up to one of the texts `stop`.
+
+    With a `seed`, the same tokens get the same reply: nothing computed for an earlier prompt is used again, since a token's
+    numbers differ in their last digits with how many are computed at once.
+    """
 
     tokens: Sequence[int]
     most: int
@@ -230,6 +234,8 @@ class Worker:
         text = Text(ask.stop)
         finish, written, evaluated = "length", 0, 0
         llama.set_seed(llama_cpp.LLAMA_DEFAULT_SEED if ask.seed is None else ask.seed)
+        if ask.seed is not None:
+            llama.reset()
         grammar = LlamaGrammar.from_string(ask.grammar) if ask.grammar else None
         for token in llama.generate(ask.tokens, temp=ask.temperature, grammar=grammar):
             if not written:

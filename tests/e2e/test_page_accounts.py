@@ -105,6 +105,7 @@ def test_a_session_that_ends_in_the_middle_loses_nothing_typed(page: Page) -> No
     dialog = page.get_by_role("dialog", name="Sign in to rag-bot")
     expect(dialog).to_contain_text("Your session is over.")
     sign_in(page, "ada")
+    expect(dialog).to_be_hidden()
     expect(question).to_have_value(ASKED)
     question.press("Enter")
     expect(page.locator(".exchange")).to_contain_text("on Fridays")
