@@ -10,6 +10,7 @@ from ingest.build import open_parsers, open_pipeline
 from ingest.errors import IndexMissing
 from ingest.index import Index
 from ingest.pipeline import Pipeline
+from rag_bot.accounts.provider import Provider
 from rag_bot.answer import Answerer
 from rag_bot.answer.generate import GenerateAnswerer
 from rag_bot.answer.quote import QuoteAnswerer
@@ -117,6 +118,7 @@ def check_settings(settings: Settings) -> None:
         raise BadSetting("RAG_BOT_RAILS_SELF_CHECK needs an LLM.", "Set RAG_BOT_RAILS_LLM or RAG_BOT_LLM.")
     Readers(settings.readers)
     Confidence(Calibration.load(settings.index), settings.max_wrong)
+    Provider.of(settings)
     if len(parse_llms(settings.judge)) > 1:
         raise BadSetting("RAG_BOT_JUDGE names more than one LLM.", "Name the one that is to judge.")
     if not parse_llms(settings.llm) and settings.answer in ("generate", "quote-llm"):

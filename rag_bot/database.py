@@ -7,7 +7,6 @@ programs that share it while the others wait. One that is newer than this progra
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -201,8 +200,8 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             break
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+        except Exception as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY" or time.monotonic() > until:
                 raise
             time.sleep(0.01)
     for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):

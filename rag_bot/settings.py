@@ -176,6 +176,32 @@ class Settings(IngestSettings):
         default=None, description="With accounts, a bearer token that may read `/metrics` and nothing else."
     )
     session_hours: float = Field(default=12.0, gt=0, description="After so many hours without a request a session is over.")
+    oidc_issuer: str = Field(
+        default="",
+        description="With accounts, address of an OpenID Connect provider through which people sign in on the page "
+        "(docs/access.md); empty: with names and passwords alone.",
+    )
+    oidc_client_id: str = Field(default="", description="The id that this service has at the provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Its secret there; none for a public client (PKCE is used either way)."
+    )
+    oidc_name: str = Field(default="", description="What the page calls the provider; empty: by the name of its host.")
+    oidc_scopes: str = Field(default="openid profile email", description="What the provider is asked for.")
+    oidc_groups_claim: str = Field(
+        default="groups",
+        description="The claim that names somebody's groups, or the path to it, such as `realm_access.roles`.",
+    )
+    oidc_roles: str = Field(
+        default="", description="Roles by the provider's groups, such as `editors=editor,it=admin`; the highest one counts."
+    )
+    oidc_role: Literal["none", "reader", "editor"] = Field(
+        default="reader", description="The role of those whom no such group gives one; `none`: they may not come in."
+    )
+    oidc_emails: Literal["verified", "any", "none"] = Field(
+        default="verified",
+        description="Which of the provider's e-mail addresses the file of readers may know people by: those it says it has "
+        "verified, any (where people can't choose theirs), or none.",
+    )
     audit: Literal["changes", "all"] = Field(
         default="changes",
         description="With accounts, what the audit log keeps: `changes` of documents and accounts, signing in and what was "
@@ -226,6 +252,7 @@ class Settings(IngestSettings):
         "slack_config_token",
         "admin_password",
         "metrics_key",
+        "oidc_client_secret",
         mode="before",
     )
     @classmethod

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import math
+import time
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
@@ -102,6 +104,9 @@ class Checked:
         user, epoch = session.get("user"), session.get("epoch")
         if not isinstance(user, str) or not isinstance(epoch, int):
             return None
+        if time.time() > session.get("until", math.inf):
+            session.clear()
+            return None
         principal = await asyncio.to_thread(self._accounts.by_session, user, epoch)
         if principal is None:
             session.clear()
@@ -141,6 +146,13 @@ async def the_principal(request: Request) -> Principal:
 
 
 Asker = Annotated[Principal, Depends(the_principal)]
+
+
+def begin(request: Request, user_id: str, epoch: int, principal: Principal) -> None:
+    """Begin a session; what the one before held is dropped."""
+    request.session.clear()
+    request.session.update(user=user_id, epoch=epoch)
+    request.state.principal = principal
 
 
 def principal_in(scope: Scope) -> Principal | None:

@@ -70,7 +70,8 @@ class Audited:
     def _line(self, scope: Scope, message: Message) -> Line | None:
         status, principal = message["status"], principal_in(scope)
         action, about = self._action(scope["method"], scope["path"])
-        outcome: Outcome = "done" if status < 400 else "refused" if status in (401, 403, 429) else "failed"
+        refused = status in (401, 403, 429) or scope.get("state", {}).get("refused", False)
+        outcome: Outcome = "refused" if refused else "done" if status < 400 else "failed"
         if not action:
             if status != 403 or principal is None:
                 return None

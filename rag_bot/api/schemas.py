@@ -376,6 +376,7 @@ class SessionObject(BaseModel):
 
     accounts: bool
     principal: PrincipalObject | None = Field(description="Null where nobody is signed in.")
+    provider: str | None = Field(None, description="The name of the provider that one can sign in through; null: none.")
 
 
 class UserRequest(BaseModel):

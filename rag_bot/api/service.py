@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
 from ingest.errors import IngestError
 from rag_bot.accounts.accounts import Accounts
+from rag_bot.accounts.provider import Provider
 from rag_bot.accounts.quotas import Quotas
 from rag_bot.accounts.types import Principal
 from rag_bot.api.metrics import Metrics
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest.types import Allowed
+    from rag_bot.api.provider import SignIn
     from rag_bot.bot import Bot
     from rag_bot.types import Turn
 
@@ -48,6 +51,7 @@ class Service:
         self.taking = Taking(bot)
         settings = bot.settings
         self.accounts = Accounts(Memory.of(settings)) if settings.auth == "on" else None
+        self.provider = Provider.of(settings)
         self.quotas = Quotas(
             settings.rate_per_minute,
             settings.questions_per_day,
@@ -58,6 +62,15 @@ class Service:
         self._failure: str | None = None
         self.metrics.registry.register(Place(self.missing, settings.index))
         self._starting: asyncio.Task[None] | None = None
+
+    @cached_property
+    def sign_in(self) -> SignIn | None:
+        """The way in through the provider; None where none is named."""
+        if self.accounts is None or self.provider is None:
+            return None
+        from rag_bot.api.provider import SignIn
+
+        return SignIn(self.provider, self.accounts, self.bot.settings)
 
     def missing(self) -> str | None:
         """None when questions can be answered, else a sentence that says what is missing."""

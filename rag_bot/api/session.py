@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from rag_bot.accounts.accounts import Accounts
 from rag_bot.accounts.types import Principal
-from rag_bot.api.access import principal_in
+from rag_bot.api.access import begin, principal_in
 from rag_bot.api.limits import address_of
 from rag_bot.api.problems import Problem, Refused
 from rag_bot.api.schemas import PROBLEM, PasswordRequest, SessionObject, SignInRequest
 from rag_bot.api.service import AnyService, Service
 from rag_bot.errors import NotFound
+
+if TYPE_CHECKING:
+    from rag_bot.api.provider import SignIn
 
 router = APIRouter(tags=["Session"], responses=PROBLEM)
 
@@ -53,6 +56,18 @@ async def sign_in(body: SignInRequest, request: Request, service: AnyService) ->
     return JSONResponse(_shown(service, user.principal))
 
 
+@router.get("/v1/session/oidc", status_code=302, response_class=Response)
+async def leave_for_provider(request: Request, service: AnyService) -> Response:
+    """To the sign-in provider. What goes wrong is told to the page (`?sign-in=…`)."""
+    return await (await _sign_in(service)).leave(request)
+
+
+@router.get("/v1/session/oidc/callback", status_code=303, response_class=Response)
+async def come_from_provider(request: Request, service: AnyService) -> Response:
+    """From the sign-in provider, to the page."""
+    return await (await _sign_in(service)).come_back(request)
+
+
 @router.delete("/v1/session", status_code=204, response_class=Response)
 async def sign_out(request: Request, service: AnyService, everywhere: bool = False) -> None:
     """Sign out here, or (`everywhere`) end every session of this user."""
@@ -80,17 +95,17 @@ async def change_password(body: PasswordRequest, request: Request, service: AnyS
     begin(request, user.id, user.epoch, user.principal)
 
 
-def begin(request: Request, user_id: str, epoch: int, principal: Principal) -> None:
-    """Begin a session; what the one before held is dropped."""
-    request.session.clear()
-    request.session.update(user=user_id, epoch=epoch)
-    request.state.principal = principal
-
-
 def _accounts(service: Service) -> Accounts:
     if service.accounts is None:
         raise NotFound("There are no accounts here: nobody needs to sign in.", "RAG_BOT_AUTH=on turns them on.")
     return service.accounts
+
+
+async def _sign_in(service: Service) -> SignIn:
+    found = await asyncio.to_thread(lambda: service.sign_in)  # the first time a library is imported
+    if found is None:
+        raise NotFound("There is no sign-in provider here.", "RAG_BOT_OIDC_ISSUER names one.")
+    return found
 
 
 def _shown(service: Service, principal: Principal | None) -> dict[str, Any]:
@@ -103,4 +118,5 @@ def _shown(service: Service, principal: Principal | None) -> dict[str, Any]:
             "permissions": sorted(principal.permissions),
             "groups": sorted(principal.groups),
         }
-    return {"accounts": service.accounts is not None, "principal": shown}
+    provider = service.provider.label if service.provider else None
+    return {"accounts": service.accounts is not None, "principal": shown, "provider": provider}

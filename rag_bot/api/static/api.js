@@ -42,12 +42,29 @@ const withJson = (method, body) => ({ method, headers: { "Content-Type": "applic
 const at = (kind, id) => `v1/${kind}/${encodeURIComponent(id)}`;
 
 export const session = {
-  /** `{accounts, principal}`; `principal` is null where nobody is signed in. */
+  /** `{accounts, principal, provider}`; `principal` is null where nobody is signed in, `provider` where there is none. */
   get: () => json("v1/session"),
   signIn: (name, password) => json("v1/session", withJson("POST", { name, password })),
   signOut: (everywhere) => request(`v1/session?everywhere=${everywhere}`, { method: "DELETE" }),
   changePassword: (old, fresh) => request("v1/session/password", withJson("POST", { old, new: fresh })),
 };
+
+export const people = {
+  list: async () => (await json("v1/users")).users,
+  add: (user) => json("v1/users", withJson("POST", user)),
+  change: (id, values) => json(at("users", id), withJson("PATCH", values)),
+  remove: (id) => request(at("users", id), { method: "DELETE" }),
+};
+
+export const keys = {
+  list: async () => (await json("v1/keys")).keys,
+  /** The key with its secret half, `key`, which can't be had again. */
+  create: (key) => json("v1/keys", withJson("POST", key)),
+  revoke: (id) => request(at("keys", id), { method: "DELETE" }),
+};
+
+/** Names of the parts of the documents that one may ask alone. */
+export const collections = async () => (await json("v1/collections")).collections;
 
 export const conversations = {
   /** A page of them, last used first: `{conversations, next}`; `next` is the `before` of the page after it. */
@@ -92,9 +109,9 @@ export const jobs = {
 export const feedback = (answerId, thumb, reason) =>
   request("v1/feedback", withJson("POST", { answer_id: answerId, thumb, ...(reason ? { reason } : {}) }));
 
-/** Ask; yields `{name, data}` for each event of the stream. */
-export async function* ask(question, conversationId, signal) {
-  const body = { question, ...(conversationId ? { conversation_id: conversationId } : {}) };
+/** Ask all documents, or those of a collection; yields `{name, data}` for each event of the stream. */
+export async function* ask(question, { conversationId, collection }, signal) {
+  const body = { question, ...(conversationId ? { conversation_id: conversationId } : {}), ...(collection ? { collection } : {}) };
   const options = withJson("POST", body);
   options.headers.Accept = "text/event-stream";
   const response = await request("v1/chat", { ...options, signal });

@@ -1,6 +1,6 @@
 // The chat page: what is asked, which conversation or passage is open (`#c=…`, `#d=…` in the address), and the parts around it.
 
-import { Problem, ask, conversations, documents } from "./api.js";
+import { Problem, ask, collections, conversations, documents } from "./api.js";
 import { Exchange } from "./answer.js";
 import { ConversationList } from "./conversations.js";
 import { announce, byId, count, el, icon, isNarrow, onWidthChange, silence, toast } from "./dom.js";
@@ -68,7 +68,7 @@ async function submit(text) {
 
 /** Show each event as it comes, until the whole answer is there. */
 async function follow(exchange, signal) {
-  for await (const { name, data } of ask(exchange.question, conversationId, signal)) {
+  for await (const { name, data } of ask(exchange.question, { conversationId, collection: byId("collection").value }, signal)) {
     const atEnd = isAtEnd();
     if (name === "status") exchange.step(data.step);
     else if (name === "sentence") {
@@ -235,6 +235,21 @@ function starts() {
   return el("div", {}, el("p", { class: "eyebrow" }, `${count(known.length, "document")} to ask`), el("ul", { class: "starts" }, shown), all);
 }
 
+/** What may be asked alone is offered beside the question box. */
+async function drawCollections() {
+  const box = byId("collection");
+  let names = [];
+  try {
+    names = await collections();
+  } catch {
+    // Without the list all documents are asked.
+  }
+  const chosen = names.includes(box.value) ? box.value : "";
+  box.replaceChildren(el("option", { value: "" }, "All documents"), ...names.map((name) => el("option", { value: name }, name)));
+  box.value = chosen;
+  byId("collection-choice").hidden = !names.length;
+}
+
 // --- the side list on a narrow page
 
 const side = byId("side");
@@ -336,6 +351,7 @@ let opened = false;
 begin(() => {
   list.refresh();
   docs.refresh();
+  drawCollections();
   // Somebody who signs in again in the middle finds what was there.
   if (!opened) openConversation(idInAddress()).then(openPlaceInAddress);
   opened = true;

@@ -60,10 +60,11 @@ export function toast(text) {
 }
 
 /** Ask before something is lost; resolves to true when it may go. The browser keeps the focus inside and puts it back. */
-export function confirmDelete(title, text) {
+export function confirmDelete(title, text, word = "Delete") {
   const dialog = byId("confirm");
   byId("confirm-title").textContent = title;
   byId("confirm-text").textContent = text;
+  byId("confirm-yes").textContent = word;
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => {

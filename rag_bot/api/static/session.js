@@ -2,9 +2,19 @@
 
 import { session } from "./api.js";
 import { byId, toast } from "./dom.js";
+import { showPeople } from "./people.js";
 
 const view = byId("sign-in");
 const account = byId("account");
+
+// What the service tells in the address (`?sign-in=…`) when somebody comes back from the provider unsigned.
+const FAILURES = {
+  unreachable: "The sign-in provider can’t be reached. Try again in a moment.",
+  denied: "You did not sign in there.",
+  refused: "Your account there may not use this service. Ask an admin.",
+  failed: "Signing in failed. Try again; if it stays so, an admin finds the reason in the service’s log.",
+};
+const LEFT = "rag-bot-left";
 
 let onsigned = () => {};
 
@@ -19,8 +29,35 @@ export async function begin(onready) {
     if (problem.status !== 503) return onready(null); // what is wrong shows where it is asked for
     return setTimeout(() => begin(onready), 1000 * (Number(problem.retryAfter) || 5));
   }
-  if (found.accounts && !found.principal) show("");
+  bringBack();
+  byId("sign-in-provider").hidden = !found.provider;
+  byId("sign-in-provider-name").textContent = found.provider ?? "";
+  const failure = FAILURES[new URLSearchParams(location.search).get("sign-in")] ?? "";
+  if (failure) history.replaceState(null, "", location.pathname + location.hash);
+  if (found.accounts && !found.principal) show(failure);
   else enter(found);
+}
+
+/** To the provider; what was typed and open is there again on coming back. */
+function leave() {
+  try {
+    sessionStorage.setItem(LEFT, JSON.stringify({ hash: location.hash, question: byId("question").value }));
+  } catch {
+    // Then the page is empty on coming back.
+  }
+  location.assign("v1/session/oidc");
+}
+
+function bringBack() {
+  try {
+    const left = JSON.parse(sessionStorage.getItem(LEFT));
+    sessionStorage.removeItem(LEFT);
+    if (!left) return;
+    if (left.hash && !location.hash) history.replaceState(null, "", left.hash);
+    if (!byId("question").value) byId("question").value = left.question;
+  } catch {
+    // Nothing that was kept can be read: nothing is brought back.
+  }
 }
 
 function show(words) {
@@ -34,6 +71,7 @@ function show(words) {
 function enter({ accounts, principal }) {
   document.body.classList.toggle("reads-only", !principal.permissions.includes("write"));
   byId("account-open").hidden = !accounts;
+  byId("people-open").hidden = !accounts || !principal.permissions.includes("admin");
   byId("account-name").textContent = principal.name;
   byId("account-title").textContent = principal.name;
   const groups = principal.groups.length ? `in ${principal.groups.join(", ")}` : "in no group";
@@ -60,6 +98,8 @@ byId("sign-in-form").addEventListener("submit", async (event) => {
 // Nothing lies behind it that could be used: Escape leaves it where it is.
 view.addEventListener("cancel", (event) => event.preventDefault());
 
+byId("sign-in-provider-go").addEventListener("click", leave);
+byId("people-open").addEventListener("click", showPeople);
 byId("account-open").addEventListener("click", () => {
   byId("account-note").textContent = "";
   account.showModal();

@@ -109,7 +109,7 @@ def test_the_description_has_every_route_of_the_contract(client: TestClient) -> 
         ("get", "/v1/collections"), ("get", "/v1/session"), ("post", "/v1/session"), ("delete", "/v1/session"),
         ("post", "/v1/session/password"), ("get", "/v1/users"), ("post", "/v1/users"), ("patch", "/v1/users/{user_id}"),
         ("delete", "/v1/users/{user_id}"), ("get", "/v1/keys"), ("post", "/v1/keys"), ("delete", "/v1/keys/{key_id}"),
-        ("get", "/v1/audit"),
+        ("get", "/v1/audit"), ("get", "/v1/session/oidc"), ("get", "/v1/session/oidc/callback"),
         ("post", "/v1/feedback"), ("get", "/health/live"), ("get", "/health/ready"), ("get", "/metrics"),
     }  # fmt: skip
 
