@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -33,7 +35,7 @@ from rag_bot.gate import Gate
 from rag_bot.judge import Judge
 from rag_bot.marks import joined
 from rag_bot.memory import Memory
-from rag_bot.observe import Trace
+from rag_bot.observe import Trace, within
 from rag_bot.rails import Rails
 from rag_bot.rails.masking import Masking
 from rag_bot.readers import Readers, Scope
@@ -235,13 +237,17 @@ class Bot:
         parts = self._shown_to(allowed)
         draft = await self._begin(parts, question, conversation_id, turns, allowed, owner)
         draft.tone = tone
+        outcome = "abandoned"
         try:
-            async with aclosing(self._story(parts, draft, keep=turns is None)) as events:
+            async with aclosing(within(draft.trace.span, self._story(parts, draft, keep=turns is None))) as events:
                 async for event in events:
+                    if isinstance(event, DoneEvent):
+                        outcome = event.answer.outcome
                     yield event
         finally:  # what was spent is counted, also when nobody waits for the answer any more
             for model, usage in draft.budget.by_model.items():
                 self.spent[model] = self.spent.get(model, Usage()) + usage
+            draft.trace.end({"rag_bot.outcome": outcome, "rag_bot.answered_by": draft.model})
             if draft.budget.by_model and not draft.accounted:
                 threading.Thread(target=self._account, args=(parts, draft, turns is None), name="account").start()
 
@@ -594,7 +600,8 @@ class Bot:
         return result
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        inside = partial(copy_context().run, function, *arguments)  # whose trace it is, is known there as well
+        return await asyncio.get_running_loop().run_in_executor(self._threads, inside)
 
 
 async def _in_daemon(function: Callable[[], T]) -> T:

@@ -208,6 +208,10 @@ class Settings(IngestSettings):
         "refused; `all`: that somebody asked or read a document as well.",
     )
     audit_days: int = Field(default=365, ge=0, description="Days that a line stays in the audit log; 0: for ever.")
+    log: Literal["text", "json"] = Field(
+        default="text",
+        description="Form of a service's log on stderr; `json` has a line for each request, too. Neither has what is asked.",
+    )
     shutdown_seconds: float = Field(
         default=5.0, gt=0, description="How long open streams may take to end when the service stops."
     )

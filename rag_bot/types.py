@@ -216,6 +216,10 @@ class Answer:
     counts: dict[str, int] = field(default_factory=dict)
     rails: tuple[RailVerdict, ...] = ()
 
+    @property
+    def outcome(self) -> Literal["answered", "abstained", "blocked"]:
+        return "blocked" if self.blocked else "abstained" if self.abstained else "answered"
+
     def as_dict(self) -> dict[str, Any]:
         """The answer object of the public contract, ready for JSON."""
         data = asdict(self)

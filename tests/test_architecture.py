@@ -131,6 +131,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "rag_bot.state_copy",
     ),
     "alembic": ("rag_bot.migrations",),
+    "opentelemetry": ("rag_bot.telemetry",),
     "authlib": ("rag_bot.api.provider",),
     "argon2": ("rag_bot.accounts.passwords",),
     "fastapi": ("rag_bot.api",),

@@ -31,6 +31,7 @@ from rag_bot.api.limits import Limits
 from rag_bot.api.metrics import CountRequests
 from rag_bot.api.security import Security
 from rag_bot.api.service import Service
+from rag_bot.api.traced import Traced
 
 if TYPE_CHECKING:
     from rag_bot.bot import Bot
@@ -87,6 +88,7 @@ def create_app(bot: Bot, hosts: frozenset[str] | None = None) -> FastAPI:
     app.add_middleware(problems.LastResort)
     app.add_middleware(CountRequests, metrics=service.metrics)
     app.add_middleware(Security, hosts=hosts)
+    app.add_middleware(Traced)
     return app
 
 

@@ -15,6 +15,7 @@ from rag_bot.errors import BadQuestion, Busy, NotFound
 from rag_bot.types import Answer, DoneEvent, Event, Usage
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+HUNG_UP = 499  # nginx's number for a client that hung up before it was answered
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -85,8 +86,7 @@ class Metrics:
                 self._questions.labels(outcome).inc()
 
     def _answered(self, answer: Answer) -> None:
-        outcome = "blocked" if answer.blocked else "abstained" if answer.abstained else "answered"
-        self._questions.labels(outcome).inc()
+        self._questions.labels(answer.outcome).inc()
         for step, milliseconds in answer.timings_ms.items():
             self._steps.labels(step).observe(milliseconds / 1000)
         self._fallbacks.inc(answer.counts.get("fallbacks", 0))
@@ -122,6 +122,11 @@ class _Spent(Collector):
         yield dollars
 
 
+def route_of(scope: Scope) -> str:
+    """The pattern of the route that answered; `other` where none did."""
+    return getattr(scope.get("route"), "path", None) or "other"
+
+
 class CountRequests:
     """Counts every request by its route's pattern, so that ids in addresses don't become labels."""
 
@@ -132,7 +137,7 @@ class CountRequests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        status = 499  # nginx's number for a client that hung up before it was answered
+        status = HUNG_UP
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -143,6 +148,6 @@ class CountRequests:
         try:
             await self.app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", None) or "other"
+            route = route_of(scope)
             method = scope["method"] if scope["method"] in METHODS else "other"
             self._metrics.requests.labels(method, route, status).inc()

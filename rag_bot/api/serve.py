@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from rag_bot import logs, telemetry
 from rag_bot.api.app import create_app
 from rag_bot.api.security import allowed_hosts
 from rag_bot.errors import BadSetting
@@ -34,6 +35,7 @@ def serve(settings: Settings) -> None:
     from rag_bot.build import build_bot, check_settings
 
     check_settings(settings)
+    logs.set_up(settings.log)
     with listen(settings.host, settings.port) as sock:
         check_open(sock, settings)
         # Where there is no index an empty one is made: the first documents may come through the page.
@@ -41,8 +43,10 @@ def serve(settings: Settings) -> None:
 
 
 def run(bot: Bot, sock: socket.socket) -> None:
-    """Serve a bot on a socket until told to stop."""
-    server_of(bot).run(sockets=[sock])
+    """Serve a bot on a socket until told to stop. Raises BadSetting where traces can't be sent as they are wanted."""
+    server = server_of(bot)
+    with telemetry.running(server.service.metrics.registry):
+        server.run(sockets=[sock])
 
 
 def server_of(bot: Bot) -> Server:
@@ -89,7 +93,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, service: Service, patience: float) -> None:
         super().__init__(config)
-        self._service = service
+        self.service = service
         self._patience = patience
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -98,7 +102,7 @@ class Server(uvicorn.Server):
             print(f"rag-bot is at {_url(sock)}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().call_later(self._patience, self._service.stopping.set)
+        asyncio.get_running_loop().call_later(self._patience, self.service.stopping.set)
         await super().shutdown(sockets)
 
     @contextmanager

@@ -105,6 +105,7 @@ def load_hosted(spec: LLMSpec) -> Engine:
         secrets=tuple(value for name in (*provider.keys, *provider.hidden) if (value := os.environ.get(name, "").strip())),
         limit=made.limit,
         threaded=made.threaded,
+        headers=provider.module in ("langchain_openai", "langchain_anthropic"),
     )
     profile = made.chat.profile or {}
     return Engine(chat, int(context) or profile.get("max_input_tokens") or _CONTEXT)

@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from rag_bot.errors import LLMError, LLMTimeout, LLMUnavailable
 from rag_bot.llm.reading import in_task, in_thread
+from rag_bot.observe import current
 
 _PAUSE = 0.25  # seconds before the second try, where the server asks for nothing else
 _PATIENCE = 2.0  # seconds; a server that wants to be left alone for longer is not asked again
@@ -39,7 +40,7 @@ class HostedChatModel(BaseChatModel):
     """Streams what `inner` says. A stream that ends without saying why was cut off, and is an LLMError.
 
     `variables` are where its key comes from, `secrets` what no message may hold, `limit` the provider's keywords for the
-    most tokens of a reply.
+    most tokens of a reply; `headers`: its calls take `extra_headers`, and are told which trace they are part of.
     """
 
     inner: BaseChatModel
@@ -49,6 +50,7 @@ class HostedChatModel(BaseChatModel):
     secrets: tuple[str, ...] = ()
     limit: Callable[[int], dict[str, Any]]
     threaded: bool = False
+    headers: bool = False
 
     @property
     def _llm_type(self) -> str:
@@ -74,6 +76,8 @@ class HostedChatModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         if max_tokens is not None:
             kwargs |= self.limit(max_tokens)
+        if self.headers and (place := current()):
+            kwargs["extra_headers"] = {"traceparent": place.header()}
         begun, tries = False, 2
         while True:
             tries -= 1

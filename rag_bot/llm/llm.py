@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rag_bot.budget import Budget
 from rag_bot.errors import LLMBusy, LLMError, LLMTimeout, LLMUnavailable
 from rag_bot.llm.thoughts import Thoughts
+from rag_bot.observe import Attributes, Span, begin
 from rag_bot.types import Usage
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ Message = tuple[str, str]
 
 _BYTES_PER_TOKEN = 3
 _ENDINGS = ("finish_reason", "stop_reason", "stopReason")  # how providers say why a reply ended
+# What the semantic conventions for generative AI call those that the setting calls otherwise.
+_PROVIDERS = {
+    "azure": "azure.ai.openai",
+    "google": "gcp.gemini",
+    "vertex": "gcp.vertex_ai",
+    "bedrock": "aws.bedrock",
+    "sagemaker": "aws.sagemaker",
+}
 _FULL = frozenset({"length", "max_tokens", "max_output_tokens"})  # and that it had no more room
 
 
@@ -113,8 +122,11 @@ class LLM:
     `price` is None where none is known; then it costs nothing.
     """
 
-    def __init__(self, name: str, engine: Engine, price: Price | None = None, breaker: Breaker | None = None) -> None:
+    def __init__(
+        self, name: str, engine: Engine, price: Price | None = None, breaker: Breaker | None = None, provider: str = ""
+    ) -> None:
         self.name, self.price = name, price
+        self._provider = _PROVIDERS.get(provider, provider.replace("-", "_") or "_OTHER")
         self.context, self.count, self.grammar = engine.context, engine.count, engine.grammar
         self._engine = engine
         self.breaker = breaker or Breaker()
@@ -142,21 +154,25 @@ class LLM:
         wait = self.breaker.admit()
         if wait:
             raise LLMUnavailable(f"The LLM {self.name} has failed repeatedly; it is tried again in {wait:.0f} s.")
-        count, began = _Count(), time.monotonic()
+        count, began, fault = _Count(), time.monotonic(), ""
+        span = self._span(options)
         try:
-            async with aclosing(self._pieces(messages, budget, count, options)) as pieces:
+            async with aclosing(self._pieces(messages, budget, count, options, span)) as pieces:
                 async for text in pieces:
                     yield text
         except CutOff:
             self.breaker.succeeded()
             raise
         except LLMBusy:
+            fault = LLMBusy.__name__
             self.breaker.abandoned()
             raise
-        except LLMError:
+        except LLMError as error:
+            fault = type(error).__name__
             self.breaker.failed(time.monotonic() - began)
             raise
         except Exception as error:  # each provider has errors of its own
+            fault = type(error).__name__
             self.breaker.failed(time.monotonic() - began)
             raise LLMError(f"The LLM {self.name} failed: {_reason(error)}") from error
         except BaseException:  # closed or cancelled: nobody waits any more
@@ -166,10 +182,25 @@ class LLM:
             self.breaker.succeeded()
         finally:
             if count.begun:
-                budget.spend(self.name, self._usage(messages, count))
+                usage = self._usage(messages, count)
+                budget.spend(self.name, usage)
+                span.set(count.said(usage))
+            span.end(fault)
+
+    def _span(self, options: dict[str, Any]) -> Span:
+        """A call as the semantic conventions for generative AI have it, without a text of it."""
+        attributes: dict[str, str | int | bool] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": self._provider,
+            "gen_ai.request.model": self.name,
+            "gen_ai.request.stream": True,
+        }
+        if "max_tokens" in options:
+            attributes["gen_ai.request.max_tokens"] = options["max_tokens"]
+        return begin(f"chat {self.name}", "client", attributes)
 
     async def _pieces(
-        self, messages: Sequence[Message], budget: Budget, count: _Count, options: dict[str, Any]
+        self, messages: Sequence[Message], budget: Budget, count: _Count, options: dict[str, Any], span: Span
     ) -> AsyncGenerator[str, None]:
         thoughts, said = Thoughts(), False
         async with aclosing(self._engine.chat.astream(list(messages), **options)) as chunks:  # type: ignore[type-var]
@@ -179,7 +210,8 @@ class LLM:
                     async with asyncio.timeout(left) as bound:
                         if not left:
                             raise TimeoutError  # a model that never waits would not notice the other one
-                        chunk = await anext(chunks)
+                        with span.inside():  # for this alone: between two chunks the caller's own code runs
+                            chunk = await anext(chunks)
                 except StopAsyncIteration:
                     break
                 except TimeoutError as error:
@@ -220,15 +252,31 @@ class _Count:
     def __init__(self) -> None:
         self.begun = self.full = False
         self.prompt = self.completion = 0
+        self.ending = self.model = ""
         self.texts: list[str] = []
 
     def add(self, chunk: BaseMessage) -> None:
         self.begun = True
         self.texts.append(str(chunk.text))
-        self.full = self.full or any(str(chunk.response_metadata.get(name)).lower() in _FULL for name in _ENDINGS)
+        told = chunk.response_metadata
+        self.ending = next((str(told[name]).lower() for name in _ENDINGS if told.get(name)), self.ending)
+        self.model = str(told.get("model_name") or self.model)
+        self.full = self.full or self.ending in _FULL
         said = getattr(chunk, "usage_metadata", None) or {}
         self.prompt += said.get("input_tokens", 0)
         self.completion += said.get("output_tokens", 0)
+
+    def said(self, usage: Usage) -> Attributes:
+        """What the provider told of the reply."""
+        found: dict[str, str | int | tuple[str, ...]] = {
+            "gen_ai.usage.input_tokens": usage.prompt_tokens,
+            "gen_ai.usage.output_tokens": usage.completion_tokens,
+        }
+        if self.ending:
+            found["gen_ai.response.finish_reasons"] = (self.ending,)
+        if self.model:
+            found["gen_ai.response.model"] = self.model
+        return found
 
 
 def _reason(error: Exception) -> str:

@@ -26,7 +26,7 @@ def load_llms(setting: str, settings: Settings) -> tuple[LLM, ...]:
 
 def load_llm(spec: LLMSpec, settings: Settings, prices: Prices) -> LLM:
     """One LLM. Raises BadSetting or LLMUnavailable."""
-    return LLM(spec.name, load_engine(spec, settings), prices.of(spec))
+    return LLM(spec.name, load_engine(spec, settings), prices.of(spec), provider=spec.provider)
 
 
 def load_engine(spec: LLMSpec, settings: Settings) -> Engine:

@@ -16,6 +16,7 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncBoltRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from rag_bot import logs, telemetry
 from rag_bot.chat_platform.desk import Desk, Watch
 from rag_bot.chat_state import ChatState
 from rag_bot.errors import BadSetting
@@ -161,7 +162,9 @@ def run(settings: Settings, metrics_port: int | None = None) -> None:
     from rag_bot.build import build_bot, check_settings
 
     check_settings(settings)
-    asyncio.run(live(build_bot(settings, create=True), metrics_port=metrics_port))
+    logs.set_up(settings.log)
+    with telemetry.running():
+        asyncio.run(live(build_bot(settings, create=True), metrics_port=metrics_port))
 
 
 async def live(bot: Bot, *, metrics_port: int | None = None, ping_seconds: float = PING_SECONDS) -> None:

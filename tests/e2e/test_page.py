@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Page, Route, expect
 
+from rag_bot.observe import TraceContext
 from tests.e2e.service import Service, running_service
 
 # One service serves the whole file where pytest-xdist runs with `--dist loadgroup`.
@@ -160,6 +161,15 @@ def test_a_link_from_elsewhere_opens_the_passage(service: Service, open_page: Op
     page.goto(f"{service.url}/#d=nowhere&start=1&end=2")
     expect(page.get_by_text("This document is no longer in the index.")).to_be_visible()
     expect(page.locator("#source")).to_be_hidden()
+
+
+def test_a_question_has_a_trace_that_the_service_takes_up(open_page: OpenPage) -> None:
+    page = open_page()
+    with page.expect_response("**/v1/chat") as answered:
+        ask(page, "How long may employees work from abroad?")
+    sent = TraceContext.parse(answered.value.request.headers["traceparent"])
+    assert sent is not None
+    assert answered.value.headers["x-trace-id"] == sent.trace_id
 
 
 def test_a_table_is_shown_as_a_table(open_page: OpenPage) -> None:

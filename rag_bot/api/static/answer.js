@@ -163,7 +163,8 @@ export class Exchange {
   fail(problem) {
     this.status.hidden = true;
     const wait = Number(problem.retryAfter) > 0 ? ` Try again in ${problem.retryAfter} s.` : "";
-    this.foot.replaceChildren(notice("error", "alert", problem.title, el("p", {}, problem.message + wait), this.againButtons()));
+    const trace = problem.traceId ? el("p", { class: "muted" }, `For whoever runs this service: ${problem.traceId}`) : null;
+    this.foot.replaceChildren(notice("error", "alert", problem.title, el("p", {}, problem.message + wait), trace, this.againButtons()));
     announce(`${problem.title}. ${problem.message}`);
   }
 

@@ -1,11 +1,12 @@
 // The service's routes as plain functions. Whatever goes wrong comes back as a Problem with a sentence for a person.
 
 export class Problem extends Error {
-  constructor({ title, detail, status = 0, retryAfter = null }) {
+  constructor({ title, detail, status = 0, retryAfter = null, traceId = "" }) {
     super(detail || title || "Something went wrong.");
     this.title = title || "Something went wrong";
     this.status = status;
     this.retryAfter = retryAfter;
+    this.traceId = traceId;
   }
 }
 
@@ -17,7 +18,14 @@ async function problemOf(response) {
     // A proxy's own error page: the status is all there is to say.
   }
   const detail = body.reason || body.detail || `The service answered with status ${response.status}.`;
-  return new Problem({ title: body.title, detail, status: response.status, retryAfter: response.headers.get("Retry-After") });
+  return new Problem({ title: body.title, detail, status: response.status, retryAfter: response.headers.get("Retry-After"),
+    traceId: response.status >= 500 ? response.headers.get("X-Trace-Id") : "" });
+}
+
+/** A new trace (W3C Trace Context), so that what went wrong is found in the service's log by what the page shows. */
+function traceparent() {
+  const hex = (bytes) => Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `00-${hex(16)}-${hex(8)}-01`;
 }
 
 /** What a page of this service alone can read, and so what shows that a request is from one. */
@@ -27,7 +35,7 @@ async function request(path, options = {}) {
   let response;
   const proof = options.method && token() ? { "X-CSRF-Token": token() } : {};
   try {
-    response = await fetch(path, { ...options, headers: { ...options.headers, ...proof } });
+    response = await fetch(path, { ...options, headers: { traceparent: traceparent(), ...options.headers, ...proof } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem({ title: "No connection", detail: "The service did not answer. Check that it is running, then try again." });

@@ -14,6 +14,7 @@ from rag_bot.errors import LLMError, LLMTimeout, LLMUnavailable
 from rag_bot.llm.hosted import PROVIDERS, load_hosted
 from rag_bot.llm.llm import LLM
 from rag_bot.llm.spec import parse_llms
+from rag_bot.observe import TraceContext, begin, current
 from rag_bot.types import Usage
 from tests.fakes import gemini
 from tests.fakes.server import Behaviour, Fail, FakeServer, Garbage, Hang, Say
@@ -129,6 +130,16 @@ async def test_each_fault_is_a_sentence_without_secrets(connect: Connect, name: 
     assert pieces == WHOLE[: len(pieces)]
     if fault in ("torn off", "ended too soon"):
         assert pieces == WHOLE[:1]  # what came before is there
+
+
+@pytest.mark.parametrize("name", FORMS)
+async def test_a_call_says_which_trace_it_is_part_of(connect: Connect, name: str) -> None:
+    server, llm = connect(name)
+    with begin("work", below=TraceContext.new()).inside():
+        assert (await asked(llm))[0] == WHOLE
+        header = server.seen[-1].request.headers.get("traceparent", "")
+        takes = name in ("openai", "azure", "anthropic")
+        assert TraceContext.parse(header) == (current() if takes else None)
 
 
 @pytest.mark.parametrize("name", FORMS)
