@@ -69,6 +69,13 @@ BENCHMARKS = {
     "parsers": Benchmark(
         "What libraries find in real files: words, order, tables; speed and failures", "benchmarks.parsers:run"
     ),
+    "service": Benchmark(
+        "Streams at once beside a bare endpoint, clients that hang up, memory over 20,000 questions",
+        "benchmarks.service.run:run",
+    ),
+    "schema_cases": Benchmark(
+        "10,000 requests made from the API's own description, on every route", "benchmarks.schema_cases:run"
+    ),
     "keywords": Benchmark("Keyword search over a million chunks, whatever the words", "benchmarks.keywords:run", False),
     "curation": Benchmark(
         "Copies folded, contradictions, boilerplate and languages found, and the cost of that", "benchmarks.curation:run"

@@ -52,6 +52,10 @@ class BadAccount(BotError):
     """A user, key or quota can't be so."""
 
 
+class AccountConflict(BadAccount):
+    """A user can't be so beside what there is: a name that is taken, a last admin."""
+
+
 class BadDataset(BotError):
     """A set of questions, or a run of one, can't be read or used."""
 

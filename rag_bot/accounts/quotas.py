@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -36,10 +37,11 @@ class Quotas:
         return Quotas(**{each.name: principal.quotas.get(each.name, getattr(self, each.name)) for each in fields(self)})
 
 
-NAMES = tuple(each.name for each in fields(Quotas))
+QuotaName: TypeAlias = Literal["questions_per_minute", "questions_per_day", "uploads_per_day", "tokens_per_day", "cost_per_day"]
+NAMES: tuple[QuotaName, ...] = get_args(QuotaName)
 
 
-def quotas_of(given: Mapping[str, float]) -> dict[str, float]:
+def quotas_of(given: Mapping[Any, float]) -> dict[str, float]:
     """Quotas that a key is given. Raises BadAccount."""
     for name, amount in given.items():
         if name not in NAMES:

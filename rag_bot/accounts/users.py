@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from rag_bot.accounts import passwords
 from rag_bot.accounts.tables import users as _users
 from rag_bot.accounts.types import MAY, Principal, Role, groups_of, name_of, role_of
-from rag_bot.errors import BadAccount, NotFound
+from rag_bot.errors import AccountConflict, BadAccount, NotFound
 from rag_bot.memory import Memory, now, plain
 
 LOCAL = "local"
@@ -143,7 +143,7 @@ class Users:
             if row is None:
                 raise _unknown(user_id)
             if password is not None and row.issuer != LOCAL:
-                raise BadAccount(f"{row.name} signs in through {row.issuer}.", "The password is changed there.")
+                raise AccountConflict(f"{row.name} signs in through {row.issuer}.", "The password is changed there.")
             if values:
                 connection.execute(sa.update(_users).where(_users.c.id == user_id).values(values))
             self._keep_an_admin(connection, row)
@@ -177,7 +177,7 @@ class Users:
         """Raises BadAccount, and so undoes the transaction, if the last admin has just gone."""
         admins = sa.select(_users.c.id).where(_users.c.role == "admin", ~_users.c.disabled).limit(1)
         if before.role == "admin" and not before.disabled and connection.execute(admins).first() is None:
-            raise BadAccount(f"{before.name} is the only admin.", "Make another one first.")
+            raise AccountConflict(f"{before.name} is the only admin.", "Make another one first.")
 
     def _free(self, name: str) -> str:
         """A name that nobody has: two providers may know the same one."""
@@ -194,7 +194,7 @@ class Users:
             with self._memory.transaction(translate=False) as connection:
                 connection.execute(sa.insert(_users).values(row | {"subject": subject, "password": password}))
         except IntegrityError as error:
-            raise BadAccount(f"There is a user {name!r} already.", "Take another name.") from error
+            raise AccountConflict(f"There is a user {name!r} already.", "Take another name.") from error
         return user
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BeforeValidator
 from starlette.responses import JSONResponse, Response
 
 from rag_bot.accounts.accounts import Accounts
@@ -36,6 +37,13 @@ async def the_accounts(service: AnyService) -> Accounts:
     if service.accounts is None:
         raise NotFound("There are no accounts here.", "RAG_BOT_AUTH=on turns them on.")
     return service.accounts
+
+
+def _written(moment: object) -> object:
+    """A moment as people write it: a bare number would be read as seconds since 1970."""
+    if isinstance(moment, str) and not moment[:5].endswith("-"):
+        raise ValueError("write it like 2026-01-31 or 2026-01-31T12:00:00Z")
+    return moment
 
 
 TheAccounts = Annotated[Accounts, Depends(the_accounts)]
@@ -105,7 +113,7 @@ def audit(
     before: Annotated[int | None, Query(ge=1, le=2**53, description="The `next` of the page before.")] = None,
     actor: Annotated[str, Query(max_length=64, description="Only of this principal.")] = "",
     action: Annotated[str, Query(max_length=64, description="Only actions that begin so, such as `key.`.")] = "",
-    since: Annotated[datetime | None, Query(description="Only since then.")] = None,
+    since: Annotated[datetime | None, BeforeValidator(_written), Query(description="Only since then (ISO 8601).")] = None,
 ) -> Response:
     """Who did what, newest first."""
     lines = accounts.audit.lines(limit, before, actor, action, since)

@@ -135,7 +135,7 @@ async def text(
 @router.get(
     "/v1/documents/{document_id}/file",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
+    responses={200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}, "description": "The file."}},
 )
 async def original(document_id: str, service: ReadyService, asker: Asker) -> Response:
     """The original file, for saving."""

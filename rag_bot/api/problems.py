@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest import errors as ingest_errors
@@ -81,6 +82,7 @@ KINDS: dict[type[Exception], _Kind] = {
     bot_errors.NotFound: _Kind(404, "Not found"),
     bot_errors.BadSetting: _Kind(500, "A setting can't be used"),
     bot_errors.BadAccount: _Kind(422, "The account can't be so"),
+    bot_errors.AccountConflict: _Kind(409, "The account can't be so now"),
     bot_errors.BadDataset: _Kind(500, "A question set can't be used"),
     bot_errors.ExtraMissing: _Kind(500, "A part is not installed"),
     bot_errors.LLMError: _Kind(502, "The LLM failed"),
@@ -156,7 +158,9 @@ def install(app: FastAPI) -> None:
         if isinstance(error, Refused):
             return error.problem.response(request.url.path)
         status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
-        problem = Problem(status, _phrase(status), _detail(request, status, error), _slug(_phrase(status)))
+        if status == 405:
+            headers = {**(headers or {}), "Allow": _allowed(request)}
+        problem = Problem(status, _phrase(status), _detail(request, status, headers, error), _slug(_phrase(status)))
         return problem.response(request.url.path, headers)
 
     for cls in (BotError, IngestError):
@@ -216,13 +220,21 @@ def _message(error: Mapping[str, Any]) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-def _detail(request: Request, status: int, error: Exception) -> str:
+def _allowed(request: Request) -> str:
+    """The methods that a path takes. (The router knows but those of the first route of that path.)"""
+
+    def takes(method: str) -> bool:
+        return any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(filter(takes, ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")))
+
+
+def _detail(request: Request, status: int, headers: Mapping[str, str] | None, error: Exception) -> str:
     path = request.url.path
     if status == 404:
         return f"There is nothing at {path}. What there is stands at /docs."
     if status == 405:
-        allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
-        return f"{path} does not take {request.method}; it takes {allowed or 'other methods'}. See /docs."
+        return f"{path} does not take {request.method}; it takes {(headers or {})['Allow']}. See /docs."
     return str(getattr(error, "detail", "")) or _phrase(status)
 
 

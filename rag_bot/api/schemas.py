@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from ingest.types import DocumentInfo, LedgerEntry, Mode, PagePlaces
 from ingest.uploads import JobState
 from rag_bot.accounts.audit import Outcome
+from rag_bot.accounts.quotas import QuotaName
 from rag_bot.accounts.types import Permission, Role
 
 
@@ -268,7 +269,7 @@ class ChatMessage(BaseModel):
 class StreamOptions(BaseModel):
     """How to stream."""
 
-    include_usage: bool | None = False
+    include_usage: StrictBool | None = False
 
 
 class CompletionRequest(BaseModel):
@@ -278,7 +279,7 @@ class CompletionRequest(BaseModel):
 
     model: Text = Field("", description="Any name; there is one model.")
     messages: list[ChatMessage] = Field(min_length=1, description="The conversation; the last message is the question.")
-    stream: bool | None = False
+    stream: StrictBool | None = False
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = 1
 
@@ -383,7 +384,7 @@ class UserRequest(BaseModel):
     """A new user."""
 
     name: Name
-    password: Text = Field(max_length=1024, description="12 characters or more.")
+    password: Text = Field(min_length=12, max_length=1024)
     role: Role = "reader"
     groups: list[Name] = Field([], max_length=200)
     email: Text = Field("", max_length=255, description="The file of readers may know them by it.")
@@ -395,8 +396,8 @@ class UserChange(BaseModel):
     role: Role = "reader"
     groups: list[Name] = Field([], max_length=200)
     email: Text = Field("", max_length=255)
-    disabled: bool = False
-    password: Text = Field("", max_length=1024)
+    disabled: StrictBool = False
+    password: Text | None = Field(None, min_length=12, max_length=1024)
 
 
 class UserObject(BaseModel):
@@ -426,7 +427,7 @@ class KeyRequest(BaseModel):
     role: Role = "reader"
     permissions: list[Permission] = Field([], description="Of the role's permissions; none named: all of them.")
     groups: list[Name] = Field([], max_length=200)
-    quotas: dict[str, float] = Field(
+    quotas: dict[QuotaName, Annotated[float, Field(ge=0, strict=True)]] = Field(
         {},
         description="Its own `questions_per_minute`, `questions_per_day`, `uploads_per_day`, `tokens_per_day`, `cost_per_day`; "
         "0: no limit. What is left out is as the settings say.",

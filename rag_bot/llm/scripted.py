@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
@@ -61,11 +62,29 @@ class SayingChatModel(BaseChatModel):
         for word in _WORD.findall(reply.say):
             yield ChatGenerationChunk(message=AIMessageChunk(content=word))
             time.sleep(reply.pause)
+        yield self._end(reply, messages)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        reply = self.reply_to(str(messages[-1].content))
+        await asyncio.sleep(reply.seconds)
+        for word in _WORD.findall(reply.say):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+            await asyncio.sleep(reply.pause)
+        yield self._end(reply, messages)
+
+    @staticmethod
+    def _end(reply: Reply, messages: list[BaseMessage]) -> ChatGenerationChunk:
         if reply.fail:
             raise LLMUnavailable(reply.fail)
         words, said = sum(len(str(message.content).split()) for message in messages), len(reply.say.split())
         usage = UsageMetadata(input_tokens=words, output_tokens=said, total_tokens=words + said)
-        yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
+        return ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
 
 
 class ScriptedChatModel(SayingChatModel):

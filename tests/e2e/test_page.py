@@ -405,7 +405,7 @@ def test_stopping_a_busy_service_and_asking_again(open_page: OpenPage) -> None:
     page.unroute("**/v1/chat")
     page.route("**/v1/chat", busy)
     page.get_by_role("button", name="Try again").click()
-    expect(page.locator(".notice.error")).to_contain_text("Too many questions at once. Try again in 7 s.")
+    expect(page.locator("#exchanges .notice.error")).to_contain_text("Too many questions at once. Try again in 7 s.")
 
     page.unroute("**/v1/chat")
     page.get_by_role("button", name="Try again").click()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -212,9 +212,9 @@ async def test_earlier_turns_are_shown_to_it() -> None:
     heard: list[str] = []
 
     class Hearing(ScriptedChatModel):
-        def _stream(self, messages: list[BaseMessage], *arguments: Any, **named: Any) -> Iterator[ChatGenerationChunk]:
+        def _astream(self, messages: list[BaseMessage], *arguments: Any, **named: Any) -> AsyncIterator[ChatGenerationChunk]:
             heard.extend(str(message.content) for message in messages)
-            return super()._stream(messages, *arguments, **named)
+            return super()._astream(messages, *arguments, **named)
 
     model = Hearing(replies=[Reply(say="Bees fly [1].")])
     brief = Brief(QUESTION, PASSAGES, EVIDENCE, [Turn("Which dig?", "Ants dig. [1]")])

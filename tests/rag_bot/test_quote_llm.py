@@ -84,7 +84,7 @@ async def test_any_error_of_a_provider_is_passed_over(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(ScriptedChatModel):
-        def _stream(self, *arguments: Any, **named: Any) -> Any:
+        def _astream(self, *arguments: Any, **named: Any) -> Any:
             raise ZeroDivisionError("inside the provider")
 
     claims = [claim async for claim in answerer(Broken(replies=[]))(Brief(QUESTION, PASSAGES, SHOWN))]
@@ -149,9 +149,9 @@ async def test_where_it_takes_a_grammar_it_copies_sentences(reply: str, quoted: 
     given: dict[str, Any] = {}
 
     class Noting(ScriptedChatModel):
-        def _stream(self, *arguments: Any, **named: Any) -> Any:
+        def _astream(self, *arguments: Any, **named: Any) -> Any:
             given.update(named)
-            return super()._stream(*arguments)
+            return super()._astream(*arguments)
 
     model = Noting(replies=[Reply(say=reply)])
     llm = LLM("marvin", Engine(model, grammar=True))

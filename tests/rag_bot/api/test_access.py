@@ -440,7 +440,7 @@ def test_users_and_keys_are_managed_over_http(company: Company) -> None:
     made = company.client.post("/v1/users", headers=admin, json=body)
     assert made.status_code == 201 and "password" not in made.json() and made.json()["name"] == "ada"
     again = company.client.post("/v1/users", headers=admin, json=body)
-    assert again.status_code == 422 and "already" in again.json()["detail"]
+    assert again.status_code == 409 and "already" in again.json()["detail"]
     changed = company.client.patch(made.headers["location"], headers=admin, json={"groups": []})
     assert changed.json()["groups"] == [] and changed.json()["role"] == "editor"
     assert company.client.patch(made.headers["location"], headers=admin, json={"role": "boss"}).status_code == 422
@@ -448,7 +448,7 @@ def test_users_and_keys_are_managed_over_http(company: Company) -> None:
     assert [user["name"] for user in company.get("/v1/users", admin).json()["users"]] == ["ada", "admin"]
     assert company.client.delete(made.headers["location"], headers=admin).status_code == 204
     last = next(user for user in company.get("/v1/users", admin).json()["users"])
-    assert company.client.delete(f"/v1/users/{last['id']}", headers=admin).status_code == 422
+    assert company.client.delete(f"/v1/users/{last['id']}", headers=admin).status_code == 409
 
     bad = company.client.post("/v1/keys", headers=admin, json={"name": "robot", "permissions": ["admin"]})
     assert bad.status_code == 422

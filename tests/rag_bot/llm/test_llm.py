@@ -435,7 +435,7 @@ def test_a_call_that_waited_too_long_while_others_were_answered_says_nothing_of_
 
 async def test_an_llm_that_is_busy_is_not_taken_for_broken() -> None:
     class Full(ScriptedChatModel):
-        def _stream(self, *arguments: Any, **named: Any) -> Any:
+        def _astream(self, *arguments: Any, **named: Any) -> Any:
             raise LLMBusy("Too many wait.")
 
     llm = LLM("marvin", Engine(Full(replies=[])), breaker=Breaker(limit=1))

@@ -37,9 +37,9 @@ class Heard(ScriptedChatModel):
 
     heard: list[list[tuple[str, str]]] = []  # noqa: RUF012  a pydantic field: each model has its own
 
-    def _stream(self, messages: Any, *rest: Any, **options: Any) -> Any:
+    def _astream(self, messages: Any, *rest: Any, **options: Any) -> Any:
         self.heard.append([(message.type, str(message.content)) for message in messages])
-        return super()._stream(messages, *rest, **options)
+        return super()._astream(messages, *rest, **options)
 
 
 @pytest.fixture
