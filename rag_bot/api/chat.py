@@ -12,7 +12,7 @@ from rag_bot.api.access import Asker
 from rag_bot.api.problems import Problem
 from rag_bot.api.schemas import PROBLEM, AnswerObject, ChatRequest, Collections, Hits, SearchRequest
 from rag_bot.api.service import ReadyService
-from rag_bot.api.stream import EventStream, HungUp, while_connected
+from rag_bot.api.stream import EventStream, HungUp, described, while_connected
 from rag_bot.errors import BadQuestion
 from rag_bot.types import BlockedEvent, DoneEvent, Event, SentenceEvent, SourcesEvent, StatusEvent
 
@@ -22,10 +22,13 @@ COLLECTION = "default"
 HUNG_UP = 499  # nginx's number for it; nobody reads it but the metrics
 
 
+EVENTS = ("status", "sources", "sentence", "blocked", "done", "error")
+
+
 @router.post(
     "/v1/chat",
     response_model=AnswerObject,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer."}},
+    responses={200: {"content": described(*EVENTS), "description": "The answer."}},
 )
 async def chat(body: ChatRequest, request: Request, service: ReadyService, asker: Asker) -> Response:
     """Ask a question.

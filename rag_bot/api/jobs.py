@@ -13,7 +13,7 @@ from rag_bot.api.chat import frame
 from rag_bot.api.problems import Problem, Refused
 from rag_bot.api.schemas import PROBLEM, JobObject
 from rag_bot.api.service import AnyService
-from rag_bot.api.stream import EventStream
+from rag_bot.api.stream import EventStream, described
 from rag_bot.api.taking import View
 
 router = APIRouter(tags=["Jobs"], responses=PROBLEM)
@@ -36,7 +36,7 @@ async def job(job_id: str, service: AnyService, asker: Asker) -> Response:
 @router.get(
     "/v1/jobs/{job_id}/events",
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The events."}},
+    responses={200: {"content": described("state", "done", "error"), "description": "The events."}},
 )
 async def events(job_id: str, service: AnyService, asker: Asker) -> Response:
     """How an upload goes, as server-sent events.

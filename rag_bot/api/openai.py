@@ -16,7 +16,7 @@ from rag_bot.api.chat import HUNG_UP
 from rag_bot.api.problems import Problem, Refused
 from rag_bot.api.schemas import ChatMessage, Completion, CompletionRequest, Model, Models
 from rag_bot.api.service import ReadyService, Service
-from rag_bot.api.stream import EventStream, HungUp, while_connected
+from rag_bot.api.stream import EventStream, HungUp, described, while_connected
 from rag_bot.marks import piece
 from rag_bot.types import Answer, DoneEvent, Event, Sentence, SentenceEvent, Turn
 
@@ -29,7 +29,7 @@ router = APIRouter(tags=["OpenAI's wire form"], responses=ERROR)
 @router.post(
     "/v1/chat/completions",
     response_model=Completion,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer."}},
+    responses={200: {"content": described("message"), "description": "The answer."}},
 )
 async def completions(body: CompletionRequest, request: Request, service: ReadyService, asker: Asker) -> Response:
     """Answer the last message, from the documents alone; the messages before it are the conversation.

@@ -36,6 +36,13 @@ class HungUp(Exception):
     """The client is gone; there is nobody to answer."""
 
 
+def described(*events: str) -> dict[str, Any]:
+    """The content of a response that is a stream of these events, for the API's description: each is such an object."""
+    properties = {"event": {"type": "string", "enum": list(events)}, "data": {"type": "string"}}
+    schema = {"type": "object", "description": "One event.", "properties": properties, "required": ["data"]}
+    return {"text/event-stream": {"schema": schema}}
+
+
 class EventStream(Response):
     """Sends events as they come, with comments while nothing comes, until the end, a hang-up or the service's stop.
 
