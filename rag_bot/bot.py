@@ -73,6 +73,7 @@ _log = logging.getLogger(__name__)
 
 REFUSAL = "The documents don't say."
 NOTHING_THERE = "There are no documents yet: add some, then ask again."
+NOT_KEPT = "This answer is not kept in the conversation: the database can't be written to just now."
 BLOCKED = "This question can't be answered here: {reason}"
 _CLOSEST = 3  # sections named in a refusal
 _TURNS = 6  # earlier turns that a follow-up may lean on
@@ -525,20 +526,25 @@ class Bot:
         )
         if keep:
             with draft.trace.step("memory"):
-                await self._in_thread(self._keep, parts, draft, replace(answer, timings_ms=draft.trace.timings_ms()))
+                kept = await self._in_thread(self._keep, parts, draft, replace(answer, timings_ms=draft.trace.timings_ms()))
+            if not kept:
+                answer = replace(answer, notes=(*answer.notes, NOT_KEPT))
         draft.accounted = True
         if draft.budget.by_model:
             await asyncio.shield(self._in_thread(self._account, parts, draft, keep))
         return replace(answer, timings_ms=draft.trace.timings_ms())
 
     @staticmethod
-    def _keep(parts: Parts, draft: _Draft, answer: Answer) -> None:
+    def _keep(parts: Parts, draft: _Draft, answer: Answer) -> bool:
+        """Whether the turn is kept; where it can't be, the answer is there all the same."""
         try:
             parts.memory.save(draft.question, answer, new=draft.new, owner=draft.owner)
         except StateError as error:
-            _log.error("The turn was not kept: %s", error)  # the answer is there all the same
+            _log.error("The turn was not kept: %s", error)
+            return False
         except NotFound:
             _log.info("The conversation %s was deleted while it was answered.", draft.conversation_id)
+        return True
 
     @staticmethod
     def _account(parts: Parts, draft: _Draft, keep: bool) -> None:

@@ -107,7 +107,7 @@ class Database:
             yield
         except keep:
             raise
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:  # a driver may let those of its connection through as they are
             cause = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
             raise StateError(
                 f"The conversations' database {self._url} can't be used: {cause}.",

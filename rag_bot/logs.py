@@ -25,6 +25,7 @@ def set_up(form: Literal["text", "json"]) -> None:
     handler.setFormatter(Json() if form == "json" else logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     handler.addFilter(_with_trace)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # a lost database is told once for each question already
     logging.getLogger(ACCESS).setLevel(logging.INFO if form == "json" else logging.WARNING)
 
 

@@ -7,7 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,20 +47,28 @@ def server() -> Iterator[Databases]:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         options = f"-F -c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c max_connections=60"
-        _run([folder / "pg_ctl", "-D", data, "-w", "-l", data / "log", "-o", options, "start"], owner)
-        databases = Databases(port)
+
+        def start() -> None:
+            _run([folder / "pg_ctl", "-D", data, "-w", "-l", data / "log", "-o", options, "start"], owner)
+
+        def stop() -> None:
+            _run([folder / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"], owner)
+
+        start()
+        databases = Databases(port, start, stop)
         try:
             yield databases
         finally:
             databases.close()
-            _run([folder / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"], owner)
+            stop()
 
 
 class Databases:
-    """Fresh databases of one server."""
+    """Fresh databases of one server, which may be stopped, as by a failure of its power, and started again."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, start: Callable[[], None], stop: Callable[[], None]) -> None:
         self._port, self._made = port, 0
+        self.start, self.stop = start, stop
         self._engine = sa.create_engine(_ROOT.format(port=port), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
 
     def fresh(self) -> str:

@@ -190,7 +190,10 @@ class LastResort:
         except Exception as error:
             if started:
                 raise
-            log.exception("%s %s failed", scope["method"], scope["path"])
+            if isinstance(error, (BotError, IngestError)):
+                log.error("%s %s: %s", scope["method"], scope["path"], error)
+            else:
+                log.exception("%s %s failed", scope["method"], scope["path"])
             await problem_of(error).response(scope["path"])(scope, receive, send)
 
 
