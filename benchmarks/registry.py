@@ -73,6 +73,7 @@ BENCHMARKS = {
         "Streams at once beside a bare endpoint, clients that hang up, memory over 20,000 questions",
         "benchmarks.service.run:run",
     ),
+    "probes": Benchmark("10,000 looks at another tenant's documents, in every way that the API has", "benchmarks.probes:run"),
     "schema_cases": Benchmark(
         "10,000 requests made from the API's own description, on every route", "benchmarks.schema_cases:run"
     ),

@@ -213,9 +213,9 @@ def _result(loads: dict[float, dict[int, tuple[Load, Load]]], hung_up: list[floa
         "mixed",
     )
     note = (
-        f"A whole answer each (embedding, search, weighing, rails, gate, the conversation kept) from one document, by a scripted "
-        f"LLM of {len(_WORDS)} words with a pause after each; the bare FastAPI endpoint sends the same events after the same "
-        f"pauses. "
+        f"A whole answer each (embedding, search, weighing, rails, gate, the conversation kept) from one document, by a "
+        f"scripted LLM of {len(_WORDS)} words with a pause after each; the bare FastAPI endpoint sends the same events after "
+        f"the same pauses. "
         f"Client and servers share {len(os.sched_getaffinity(0))} cores."
     )
     return Result(
