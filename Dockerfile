@@ -1,7 +1,7 @@
 # rag-bot in a container: docker build -t rag-bot . (with --build-arg FAISS=gpu for NVIDIA GPUs).
-ARG PYTHON=3.12
+ARG PYTHON=3.12.12
 
-FROM python:${PYTHON}-slim AS build
+FROM python:${PYTHON}-slim-bookworm AS build
 ARG FAISS=cpu
 # More extras of pyproject.toml, each with a comma before it: ",slack,openai"
 ARG EXTRAS=""
@@ -22,7 +22,7 @@ COPY ingest ingest
 COPY rag_bot rag_bot
 RUN pip install --no-deps .
 
-FROM python:${PYTHON}-slim
+FROM python:${PYTHON}-slim-bookworm
 RUN groupadd --gid 10001 rag-bot \
     && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin rag-bot \
     && install -d -o rag-bot -g rag-bot /index /app

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -59,6 +60,7 @@ def examine(settings: Settings) -> list[Check]:
         _faiss,
         _embedder,
         _index,
+        _readers,
         _state,
         _llm,
         _rails,
@@ -179,6 +181,30 @@ def _index(settings: Settings) -> Iterator[Check]:
         yield Check("index", "warn", f"{detail}: it is empty", f"ingest add FOLDER --index {where}")
     else:
         yield Check("index", "ok", f"{detail}, whole")
+
+
+def _readers(settings: Settings) -> Iterator[Check]:
+    """Whether the file of readers can be used, and hides no document by a label that it does not name."""
+    if not settings.readers:
+        return
+    from ingest.index import Index
+    from rag_bot.rules import Rules
+
+    try:
+        rules = Rules.read(settings.readers)
+    except BotError as error:
+        yield Check("readers", "missing", str(error), error.hint)
+        return
+    hidden: Counter[str] = Counter()
+    with suppress(IngestError), Index.open(settings.index, settings=settings, repair=False) as index:
+        for info in index.documents():
+            hidden.update(rules.unnamed(info))
+    if hidden:
+        named = ", ".join(f"{label} ({count(n, 'document')})" for label, n in hidden.most_common(5))
+        detail = f"{settings.readers} names no rule for labels that documents have, and so hides them from everybody: {named}"
+        yield Check("readers", "warn", detail, f"Add the labels to the section [labels] of {settings.readers}.")
+    else:
+        yield Check("readers", "ok", f"{settings.readers}")
 
 
 def _state(settings: Settings) -> Iterator[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import signal
 import time
@@ -197,6 +198,8 @@ class _Numbers:
         from rag_bot.api.service import Service
 
         self._service, self._host, self._port = Service(bot), bot.settings.host, port
+        key = bot.settings.metrics_key
+        self._key = key.get_secret_value() if key else ""
         self._runner: web.AppRunner | None = None
         self.watch: Watch = self._service.metrics.watch
 
@@ -213,7 +216,10 @@ class _Numbers:
                 f"The numbers can't be served at {self._host}:{self._port}: {error.strerror}.", "Choose another --metrics-port."
             ) from error
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, request: web.Request) -> web.Response:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        if self._key and not hmac.compare_digest(given.encode(), self._key.encode()):
+            return web.Response(status=401, text="This needs RAG_BOT_METRICS_KEY as a bearer token.\n")
         text = await asyncio.to_thread(self._service.numbers)
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from typing import Any
 import pytest
 import yaml
 
-from ingest import manifest
 from rag_bot.settings import Settings
 from tests.deploy.support import DEPLOY, ROOT, program
 
@@ -234,14 +234,23 @@ def test_the_sync_container_goes_on_after_a_failure_and_ends_when_told_to(tmp_pa
     assert process.wait(timeout=60) == 0
 
 
-@pytest.mark.parametrize(("exits", "index", "code"), [(0, False, 0), (1, True, 0), (1, False, 1)])
-def test_a_pod_starts_with_what_it_has(tmp_path: Path, exits: int, index: bool, code: int) -> None:
-    (tmp_path / "rag-bot").mkdir()
-    if index:
-        (tmp_path / "rag-bot" / "manifest.json").touch()
-    assert _script("first-sync", tmp_path, f"exit {exits}", "/documents").wait(timeout=60) == code
+@pytest.mark.parametrize(
+    ("exits", "listed", "code"), [(0, "[]", 0), (1, '[{"document_id": "d"}]', 0), (1, "[]", 1), (1, "", 1)], ids=str
+)
+def test_a_pod_starts_with_the_documents_it_has(tmp_path: Path, exits: int, listed: str, code: int) -> None:
+    ingest = f"""[ "$1" = list ] && {{ echo '{listed}'; exit 0; }}; exit {exits}"""
+    assert _script("first-sync", tmp_path, ingest, "/documents").wait(timeout=60) == code
 
 
-def test_the_pod_looks_for_the_index_where_it_is() -> None:
-    variables = {one["name"]: one["value"] for one in _containers(FULL)["first-sync"]["env"]}
-    assert f"{variables['RAG_BOT_INDEX']}/{manifest.NAME}" in _containers(FULL)["first-sync"]["command"][2]
+def test_what_the_pod_looks_for_is_in_a_list_of_documents(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# Dogs\n\nDogs may come on Fridays.\n", encoding="utf-8")
+    environment = {**os.environ, "RAG_BOT_INDEX": str(tmp_path / "index"), "RAG_BOT_EMBEDDER": "hash"}
+
+    def ingest(*arguments: str) -> str:
+        command = [sys.executable, "-m", "ingest.cli", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False).stdout
+
+    ingest("sync", str(tmp_path / "nowhere"))
+    assert "document_id" not in ingest("list", "--json")
+    ingest("add", str(tmp_path / "a.md"))
+    assert "document_id" in ingest("list", "--json")

@@ -178,6 +178,25 @@ def test_doctor_sees_a_damaged_index_and_leaves_it_alone(rag_bot: RagBot, handbo
     assert manifest.read_text(encoding="utf-8") == "{}"
 
 
+def test_doctor_names_labels_that_hide_documents_from_everybody(
+    rag_bot: RagBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plan.md").write_text("---\nlabels: [bored, hr]\n---\n# Plan\n\nIt is a plan.\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        ingest_main(["add", str(tmp_path / "plan.md")])
+    readers = tmp_path / "readers.toml"
+    monkeypatch.setenv("RAG_BOT_READERS", str(readers))
+    for text, state in (
+        ('[labels]\nboard = ["board"]\nhr = ["hr"]\n', "warn"),
+        ('[labels]\nbored = ["board"]\nhr = ["hr"]\n', "ok"),
+        ("[labels\n", "missing"),
+    ):
+        readers.write_text(text, encoding="utf-8")
+        found = next(check for check in rag_bot("doctor", "--json").json["checks"] if check["name"] == "readers")
+        assert found["state"] == state
+        assert ("bored (1 document)" in found["detail"]) == (state == "warn")
+
+
 def test_doctor_tries_the_settings(rag_bot: RagBot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAG_BOT_EMBEDDER", "./no/such/model")
     monkeypatch.setenv("RAG_BOT_STATE", "nonsense")
