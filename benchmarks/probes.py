@@ -50,6 +50,7 @@ class Tenant:
     """A group's documents: what they hold that nobody else may learn, and how the group comes in."""
 
     name: str
+    common: str = ""
     secrets: list[str] = field(default_factory=list)
     documents: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -95,7 +96,7 @@ def run(options: Options) -> dict[str, Any]:
 def world(home: Path) -> Iterator[World]:
     """A service with two tenants, by folders and by labels, some documents removed."""
     rng = random.Random(1)
-    red, blue = Tenant("red"), Tenant("blue")
+    red, blue = Tenant("red", _word(rng)), Tenant("blue", _word(rng))
     gone: list[str] = []
     files = home / "files"
     for tenant in (red, blue):
@@ -129,7 +130,7 @@ def _write(files: Path, tenant: Tenant, n: int, rng: random.Random) -> None:
     tenant.secrets += [word, str(number)]
     head = f"---\nlabels: [{tenant.name}]\n---\n" if labelled else ""
     said = _SAID[n % len(_SAID)].format(word.capitalize(), number)
-    text = f"{head}# Plan {word}\n\nIt is known that {said}. Lunch is at noon.\n"
+    text = f"{head}# Plan {word}\n\nIt is known that {said}. Lunch is at {tenant.common}.\n"
     (folder / f"{word}-plan.md").write_text(text, encoding="utf-8")
 
 
@@ -165,7 +166,13 @@ def _word(rng: random.Random) -> str:
 def probe(world: World, count: int) -> tuple[list[str], Counter[str]]:
     """What told something, and how many probes there were of each kind."""
     found, counts = [], Counter[str]()
-    theirs = set(world.other.secrets) | set(world.gone) | set(world.other.documents) | {world.other.conversation}
+    theirs = (
+        {world.other.common}
+        | set(world.other.secrets)
+        | set(world.gone)
+        | set(world.other.documents)
+        | {world.other.conversation}
+    )
     for one in islice(_probes(world), count):
         counts[one.kind] += 1
         answer = world.client.request(
@@ -314,6 +321,10 @@ def timing(world: World, pairs: int) -> dict[str, tuple[float, float, float]]:
         "a document of another's, and none": (
             lambda: _naming("t", "GET", "/v1/documents/{}/text", document),
             lambda: _naming("t", "GET", "/v1/documents/{}/text", absent),
+        ),
+        "a word of all of another's documents, and of none (keyword)": (
+            lambda: _asking("t", "/v1/search", {"query": world.other.common, "mode": "keyword"}),
+            lambda: _asking("t", "/v1/search", {"query": next(nobodys), "mode": "keyword"}),
         ),
         "a word of another's documents, and of none (keyword)": (
             lambda: _asking("t", "/v1/search", {"query": next(words), "mode": "keyword"}),

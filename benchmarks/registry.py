@@ -77,6 +77,7 @@ BENCHMARKS = {
     "schema_cases": Benchmark(
         "10,000 requests made from the API's own description, on every route", "benchmarks.schema_cases:run"
     ),
+    "newcomer": Benchmark("From a bare checkout to the first proved answer", "benchmarks.newcomer:run", False),
     "keywords": Benchmark("Keyword search over a million chunks, whatever the words", "benchmarks.keywords:run", False),
     "curation": Benchmark(
         "Copies folded, contradictions, boilerplate and languages found, and the cost of that", "benchmarks.curation:run"

@@ -196,9 +196,13 @@ def _readers(settings: Settings) -> Iterator[Check]:
         yield Check("readers", "missing", str(error), error.hint)
         return
     hidden: Counter[str] = Counter()
-    with suppress(IngestError), Index.open(settings.index, settings=settings, repair=False) as index:
-        for info in index.documents():
-            hidden.update(rules.unnamed(info))
+    try:
+        with Index.open(settings.index, settings=settings, repair=False) as index:
+            for info in index.documents():
+                hidden.update(rules.unnamed(info))
+    except IngestError:
+        yield Check("readers", "ok", f"{settings.readers}; there is no index to hold it against")
+        return
     if hidden:
         named = ", ".join(f"{label} ({count(n, 'document')})" for label, n in hidden.most_common(5))
         detail = f"{settings.readers} names no rule for labels that documents have, and so hides them from everybody: {named}"

@@ -217,9 +217,11 @@ class _Numbers:
             ) from error
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        if self._key and not hmac.compare_digest(given.encode(), self._key.encode()):
-            return web.Response(status=401, text="This needs RAG_BOT_METRICS_KEY as a bearer token.\n")
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        right = scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._key.encode())
+        if self._key and not right:
+            headers = {"WWW-Authenticate": 'Bearer realm="rag-bot"'}
+            return web.Response(status=401, text="This needs RAG_BOT_METRICS_KEY as a bearer token.\n", headers=headers)
         text = await asyncio.to_thread(self._service.numbers)
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 

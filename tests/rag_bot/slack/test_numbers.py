@@ -13,7 +13,13 @@ from tests.faults.replicas import free_port
 
 @pytest.mark.parametrize(
     ("key", "given", "status"),
-    [("", "", 200), ("m" * 24, "", 401), ("m" * 24, "Bearer x", 401), ("m" * 24, "Bearer " + "m" * 24, 200)],
+    [
+        ("", "", 200),
+        ("m" * 24, "", 401),
+        ("m" * 24, "Bearer x", 401),
+        ("m" * 24, "m" * 24, 401),
+        ("m" * 24, "Bearer " + "m" * 24, 200),
+    ],
 )
 async def test_a_key_for_the_numbers_is_asked_for_where_there_is_one(home: Settings, key: str, given: str, status: int) -> None:
     port = free_port()
