@@ -76,6 +76,9 @@ BENCHMARKS = {
     "schema_cases": Benchmark(
         "10,000 requests made from the API's own description, on every route", "benchmarks.schema_cases:run"
     ),
+    "probes": Benchmark(
+        "10,000 requests of one tenant for what is another's: what shows, and what its time tells", "benchmarks.probes:run"
+    ),
     "keywords": Benchmark("Keyword search over a million chunks, whatever the words", "benchmarks.keywords:run", False),
     "curation": Benchmark(
         "Copies folded, contradictions, boilerplate and languages found, and the cost of that", "benchmarks.curation:run"
