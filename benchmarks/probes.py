@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -150,11 +150,14 @@ class Echo(OpenAIServer):
 def probe(whole: World, bare: World, words: Words, count: int) -> Found:
     """Ask both services, and look at what comes back."""
     found, secrets, ids = Found(), whole.secrets, [one.encode() for one in whole.ids]
+    said: dict[str, set[str]] = {}
     for each in itertools.islice(probes(whole, words), count):
         reply = each.ask(whole)
         found.made[each.kind] += 1
         found.statuses[reply.status] += 1
-        if leaked := _leaked(each, reply, secrets, ids):
+        said.setdefault(each.who, set()).add(each.sent)
+        titles = said[each.who] if each.path == "/v1/conversations" else {each.sent}  # which are one's own questions
+        if leaked := _leaked(reply, secrets, ids, titles):
             found.shown.append(f"{_line(each)}: {leaked[:5]}")
         if each.compare == "absent":
             twin = each.twin()
@@ -317,13 +320,12 @@ def _line(each: Probe) -> str:
     return f"{each.who}: {each.method} {each.path} {each.body if not isinstance(each.body, bytes) else ''}"[:200]
 
 
-def _leaked(each: Probe, reply: Reply, secrets: frozenset[bytes], ids: Sequence[bytes]) -> list[str]:
+def _leaked(reply: Reply, secrets: frozenset[bytes], ids: Sequence[bytes], sent: Collection[str]) -> list[str]:
     """Words and ids of the other's in a reply, but for what was sent."""
     whole = reply.body + b" ".join(value.encode() for value in reply.headers.values())
     words = {word for word in WORD.findall(whole.lower()) if word in secrets}
     known = {one for one in ids if one in whole}
-    sent = each.sent.encode()
-    return sorted(one.decode() for one in (words | known) if one not in sent)
+    return sorted(one for one in map(bytes.decode, words | known) if not any(one in each for each in sent))
 
 
 def _plain(reply: Reply, sent: str) -> tuple[int, dict[str, str], bytes]:
@@ -390,7 +392,7 @@ def _just_deleted(found: World, words: Words, count: int) -> Found:
             each = Probe("right after deletion", who, method, path, sent, {}, f"{own[2]} {document_id}")
             result.made[each.kind] += 1
             result.statuses[reply.status] += 1
-            if leaked := _leaked(each, reply, frozenset(word.encode() for word in own), [document_id.encode()]):
+            if leaked := _leaked(reply, frozenset(word.encode() for word in own), [document_id.encode()], {each.sent}):
                 result.shown.append(f"{_line(each)}: {leaked}")
             if "{id}" in path and reply.status != 404:
                 result.differ.append(f"{_line(each)}: {reply.status}")
@@ -510,8 +512,8 @@ def _area(ours: np.ndarray[Any, Any], none: np.ndarray[Any, Any]) -> float:
 def _result(found: Found, times: Mapping[str, Timed]) -> Result:
     rows = [[kind, made, found.numbers[kind]] for kind, made in sorted(found.made.items())]
     note = (
-        "Each reply was looked through for every word, file name and id of the other tenant's, and compared: for an id with the "
-        "reply to an id that there is not (byte for byte), for words with that of the same service without the other tenant's "
+        "Each reply was looked through for every word, file name and id of the other tenant's, and compared: for an id with "
+        "the reply to an id that there is not (byte for byte), for words with that of the same service without the other tenant's "
         "documents (all but times and new ids). `numbers` are replies that were the same but for scores."
     )
     clock = [
@@ -519,8 +521,8 @@ def _result(found: Found, times: Mapping[str, Timed]) -> Result:
         for name, each in times.items()
     ]
     said = (
-        "Median times of requests for the other tenant's and for what there is not, sent in turns over one connection; the area "
-        "under the curve is how well one such time tells which it was (.5: not at all), with its 95 % interval."
+        "Median times of requests for the other tenant's and for what there is not, sent in turns over one connection; the "
+        "area under the curve is how well one such time tells which it was (.5: not at all), with its 95 % interval."
     )
     most = max((each.tells for each in times.values()), default=0.0)
     return Result(

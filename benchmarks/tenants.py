@@ -211,7 +211,8 @@ def _write_own(docs: Path) -> None:
 def _write_fill(folder: Path, common: Sequence[str], count: int) -> None:
     folder.mkdir()
     for n in range(count):
-        text = f"# Minutes {n}\n\nThe budget of {' '.join(common[:10])} is {n} euros. The plan for {' '.join(common[10:])} is old.\n"
+        text = f"# Minutes {n}\n\nThe budget of {' '.join(common[:10])} is {n} euros. "
+        text += f"The plan for {' '.join(common[10:])} is old.\n"
         (folder / f"minutes-{n}.md").write_text(text, encoding="utf-8")
 
 
