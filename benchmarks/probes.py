@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -70,12 +70,15 @@ class Probe:
 
 @dataclass
 class Found:
-    """What came of many probes: what showed, and where replies were not the same (in more than numbers, or in numbers)."""
+    """What came of many probes: what showed, and where replies were not the same (`differ`). Of those that were compared with a
+    service without the other's documents: which differed in scores (`numbers`), or in which of the asker's own passages came
+    first (`order`)."""
 
     made: Counter[str] = field(default_factory=Counter)
     shown: list[str] = field(default_factory=list)
     differ: list[str] = field(default_factory=list)
     numbers: Counter[str] = field(default_factory=Counter)
+    order: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     compared: int = 0
     owner_sees: int = 0
@@ -85,31 +88,45 @@ class Found:
         self.shown += other.shown
         self.differ += other.differ
         self.numbers += other.numbers
+        self.order += other.order
         self.statuses += other.statuses
         self.compared += other.compared
         self.owner_sees += other.owner_sees
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """How well the time of a reply tells the other tenant's from what there is not: the area under the curve (.5: not at
-    all), with the interval in which 95 of 100 draws lie, and the medians in milliseconds."""
+class Told:
+    """How well a number tells the other tenant's from what there is not: the area under the curve (.5: not at all), with the
+    interval in which 95 of 100 draws lie, and the medians."""
 
     auc: float
     low: float
     high: float
-    foreign_ms: float
-    absent_ms: float
+    foreign: float
+    absent: float
     requests: int
+
+    @classmethod
+    def of(cls, foreign: Sequence[float], absent: Sequence[float]) -> Told:
+        """From the numbers of both kinds."""
+        ours, none, draws = np.asarray(foreign), np.asarray(absent), np.random.default_rng(3)
+        areas = [_area(draws.choice(ours, len(ours)), draws.choice(none, len(none))) for _ in range(_DRAWS)]
+        low, high = np.percentile(areas, [2.5, 97.5])
+        medians = float(np.median(ours)), float(np.median(none))
+        return cls(_area(ours, none), float(low), float(high), *medians, len(ours) + len(none))
 
     @property
     def tells(self) -> float:
         return abs(self.auc - 0.5)
 
+    @property
+    def row(self) -> list[object]:
+        return [self.requests, self.foreign, self.absent, self.auc, f"{self.low:.3f} to {self.high:.3f}"]
+
 
 def run(options: Options) -> dict[str, Any]:
     """Three services, one for each way of answering, with a bare one beside each; then times."""
-    found, times = Found(), {}
+    found, times, scores = Found(), {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for answer, count in _PROBES.items():
             home = Path(folder) / answer
@@ -118,8 +135,9 @@ def run(options: Options) -> dict[str, Any]:
             with services(home, answer, copies=copies, fill=fill) as (whole, bare, words):
                 found.add(probe(whole, bare, words, count // 40 if options.quick else count))
                 if answer == "quote":
+                    scores = scored(whole, words)
                     times = timed(whole, words, 60 if options.quick else _TIMED)
-    return _result(found, times).as_dict()
+    return _result(found, times, scores).as_dict()
 
 
 @contextmanager
@@ -343,13 +361,11 @@ def _same(found: Found, each: Probe, one: object, other: object) -> None:
 def _alike(found: Found, each: Probe, one: Reply, other: Reply) -> None:
     """Whether both services say the same, but for times, the ids of what was made, and maybe numbers."""
     found.compared += 1
-    left, right = (one.status, _values(one)), (other.status, _values(other))
-    if left == right:
-        return
-    if (left[0], _rough(left[1])) == (right[0], _rough(right[1])):
-        found.numbers[each.kind] += 1
-    else:
-        found.differ.append(f"{_line(each)}: {str(left)[:300]} / {str(right)[:300]}")
+    left, right = _values(one), _values(other)
+    if one.status != other.status or (left != right and (not each.sent or isinstance(left, bytes))):
+        found.differ.append(f"{_line(each)}: {one.status} {str(left)[:300]} / {other.status} {str(right)[:300]}")
+    elif left != right:
+        (found.numbers if _rough(left) == _rough(right) else found.order)[each.kind] += 1
 
 
 def _values(reply: Reply) -> Any:
@@ -429,10 +445,37 @@ def _owner_sees(found: World) -> int:
     return seen
 
 
-# --- times
+# --- scores and times
 
 
-def timed(found: World, words: Words, count: int) -> dict[str, Timed]:
+def scored(found: World, words: Words) -> dict[str, Told]:
+    """Scores and the confidence for one's own words together with a word of the other's, beside those with an unknown one."""
+    ask = found.callers["reader"]
+
+    def best(mode: str) -> Callable[[str], float]:
+        def score(word: str) -> float:
+            query = {"query": f"the budget of the garden and {word}", "mode": mode}
+            return float(ask("POST", "/v1/search", query).json["hits"][0]["score"])
+
+        return score
+
+    def confidence(word: str) -> float:
+        question = {"question": f"What is the budget of the garden and {word}?"}
+        return float(ask("POST", "/v1/chat", question).json["confidence"])
+
+    kinds = {"keyword search": best("keyword"), "search": best("hybrid"), "an answer's confidence": confidence}
+    absent = words.some(200)
+    none = {kind: [number(word) for word in absent] for kind, number in kinds.items()}
+    single = [word for one in found.foreign for word in one.shown]
+    known = {"a word of one document": single, "a word of many documents": found.common}
+    return {
+        f"{kind}, {which}": Told.of([number(word) for word in some], none[kind])
+        for kind, number in kinds.items()
+        for which, some in known.items()
+    }
+
+
+def timed(found: World, words: Words, count: int) -> dict[str, Told]:
     """The time of requests for what is the other's beside that of requests for what there is not, in turns by chance."""
     chance = random.Random(5)
     absent, foreign = words.some(200), [word for one in found.foreign for word in one.shown]
@@ -486,7 +529,7 @@ def timed(found: World, words: Words, count: int) -> dict[str, Timed]:
 Ask: TypeAlias = Callable[[bool], tuple[str, str, Any, Mapping[str, str]]]
 
 
-def _side_by_side(caller: Caller, ask: Ask, count: int, chance: random.Random) -> Timed:
+def _side_by_side(caller: Caller, ask: Ask, count: int, chance: random.Random) -> Told:
     times: dict[bool, list[float]] = {True: [], False: []}
     for n in range(-20, count):  # the first ones warm up
         for real in chance.sample([True, False], 2):
@@ -495,11 +538,7 @@ def _side_by_side(caller: Caller, ask: Ask, count: int, chance: random.Random) -
             caller(*request)
             if n >= 0:
                 times[real].append((time.perf_counter() - began) * 1000)
-    ours, none = np.asarray(times[True]), np.asarray(times[False])
-    draws = np.random.default_rng(3)
-    areas = [_area(draws.choice(ours, len(ours)), draws.choice(none, len(none))) for _ in range(_DRAWS)]
-    low, high = np.percentile(areas, [2.5, 97.5])
-    return Timed(_area(ours, none), float(low), float(high), float(np.median(ours)), float(np.median(none)), 2 * count)
+    return Told.of(times[True], times[False])
 
 
 def _area(ours: np.ndarray[Any, Any], none: np.ndarray[Any, Any]) -> float:
@@ -509,21 +548,23 @@ def _area(ours: np.ndarray[Any, Any], none: np.ndarray[Any, Any]) -> float:
 # --- the result
 
 
-def _result(found: Found, times: Mapping[str, Timed]) -> Result:
-    rows = [[kind, made, found.numbers[kind]] for kind, made in sorted(found.made.items())]
+def _result(found: Found, times: Mapping[str, Told], scores: Mapping[str, Told]) -> Result:
+    rows = [[kind, made, found.numbers[kind], found.order[kind]] for kind, made in sorted(found.made.items())]
     note = (
         "Each reply was looked through for every word, file name and id of the other tenant's, and compared: for an id with "
-        "the reply to an id that there is not (byte for byte), for words with that of the same service without the other tenant's "
-        "documents (all but times and new ids). `numbers` are replies that were the same but for scores."
+        "the reply to an id that there is not (byte for byte), for words with that of the same service without the other's "
+        "documents (all but times and new ids). `numbers` are replies that were the same but for scores, `order` those with "
+        "other ones of the asker's own passages: BM25 knows the mean length of all texts."
     )
-    clock = [
-        [name, each.requests, each.foreign_ms, each.absent_ms, each.auc, f"{each.low:.3f} to {each.high:.3f}"]
-        for name, each in times.items()
-    ]
     said = (
-        "Median times of requests for the other tenant's and for what there is not, sent in turns over one connection; the "
-        "area under the curve is how well one such time tells which it was (.5: not at all), with its 95 % interval."
+        "Median milliseconds of requests for the other tenant's and for what there is not, sent in turns over one connection; "
+        "the area under the curve is how well one such time tells which it was (.5: not at all), with its 95 % interval."
     )
+    numbers = (
+        "The same for the scores and the confidence of questions about one's own documents that have such a word beside. What "
+        "is left of it in answers and search is the embedder's: words are not alike."
+    )
+    columns = ("requests", "the other's", "none", "area", "interval")
     most = max((each.tells for each in times.values()), default=0.0)
     return Result(
         {
@@ -533,11 +574,14 @@ def _result(found: Found, times: Mapping[str, Timed]) -> Result:
             "shown": found.shown[:20],
             "differ": found.differ[:20],
             "numbers": dict(found.numbers),
-            "times": {name: {"auc": each.auc, "low": each.low, "high": each.high} for name, each in times.items()},
+            "order": dict(found.order),
+            "times": {name: asdict(each) for name, each in times.items()},
+            "scores": {name: asdict(each) for name, each in scores.items()},
         },
         [
-            Table("Probes by kind", ("kind", "probes", "numbers"), rows, note),
-            Table("Times", ("request", "requests", "the other's, ms", "none, ms", "area", "interval"), clock, said),
+            Table("Probes by kind", ("kind", "probes", "numbers", "order"), rows, note),
+            Table("Times", ("request", *columns), [[name, *each.row] for name, each in times.items()], said),
+            Table("Scores", ("number", *columns), [[name, *each.row] for name, each in scores.items()], numbers),
         ],
         [
             Asked("probes", sum(found.made.values()), at_least=10_000),
