@@ -1,4 +1,4 @@
-"""Some hundred requests of one tenant for what is another's; `python -m benchmarks probes` makes ten thousand, and times them."""
+"""Some hundred requests of one tenant for what is another's; `python -m benchmarks probes` makes and times ten thousand."""
 
 from __future__ import annotations
 
