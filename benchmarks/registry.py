@@ -73,11 +73,13 @@ BENCHMARKS = {
         "Streams at once beside a bare endpoint, clients that hang up, memory over 20,000 questions",
         "benchmarks.service.run:run",
     ),
-    "probes": Benchmark("10,000 looks at another tenant's documents, in every way that the API has", "benchmarks.probes:run"),
     "schema_cases": Benchmark(
         "10,000 requests made from the API's own description, on every route", "benchmarks.schema_cases:run"
     ),
     "newcomer": Benchmark("From a bare checkout to the first proved answer", "benchmarks.newcomer:run", False),
+    "probes": Benchmark(
+        "10,000 requests of one tenant for what is another's: what shows, and what its time tells", "benchmarks.probes:run"
+    ),
     "keywords": Benchmark("Keyword search over a million chunks, whatever the words", "benchmarks.keywords:run", False),
     "curation": Benchmark(
         "Copies folded, contradictions, boilerplate and languages found, and the cost of that", "benchmarks.curation:run"

@@ -48,6 +48,16 @@ class Only:
         """The ids, rising."""
         return self.every[_mask(self.bits, len(self.every))]
 
+    def __len__(self) -> int:
+        return int(np.bitwise_count(self.bits).sum())
+
+    def holding(self, chunk_ids: Ids) -> int:
+        """How many of some chunks are among these."""
+        if not len(self.every):
+            return 0
+        at = np.minimum(np.searchsorted(self.every, chunk_ids), len(self.every) - 1)
+        return int(((self.every[at] == chunk_ids) & (self.bits[at >> 3] >> (7 - (at & 7)) & 1).astype(np.bool_)).sum())
+
     def __contains__(self, chunk_id: object) -> bool:
         at = int(np.searchsorted(self.every, chunk_id))  # type: ignore[call-overload]
         return at < len(self.every) and bool(self.every[at] == chunk_id) and bool(self.bits[at >> 3] >> (7 - (at & 7)) & 1)
@@ -128,6 +138,11 @@ class Choice:
     def any(self) -> bool:
         """Whether there is a document that may be read."""
         return bool(self.may.any())
+
+    def reads(self, document_id: str) -> bool:
+        """Whether a document is there and may be read."""
+        slot = self.table.slots.get(document_id, len(self.table.documents))
+        return slot < len(self.table.documents) and bool(self.may[slot >> 3] >> (7 - (slot & 7)) & 1)
 
     def readable(self, chunk_ids: Sequence[int]) -> list[int]:
         """Those of some chunks whose documents may be read, in their order."""

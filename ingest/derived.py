@@ -7,7 +7,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,19 +74,23 @@ class Derived:
         dense: list[tuple[int, float]] = []
         keyword: list[tuple[int, float]] = []
         vector, query, only, earlier = sought.vector, sought.query, sought.only, sought.earlier
+        terms = self._keywords.weights(query, earlier).keys() if sought.keyword_k else ()
+        counts, idf = self._keywords.frequencies(terms, only), None
         with self._lock:  # what is published stays as it is; what came since and what is gone must be of the same moment
             if self.version != version:
                 return None
             removed = self._removed
             if vector is not None:
                 dense = self._recent_vectors.search(vector, sought.dense_k, removed, only)
-            if sought.keyword_k and len(self._recent_keywords):
-                idf = self.idf(self._keywords.weights(query, earlier).keys())
+            if sought.keyword_k and (only is not None or len(self._recent_keywords)):
+                idf = self._rarity(counts, only)
                 keyword = self._recent_keywords.search(query, sought.keyword_k, removed, idf, only, earlier=earlier)
         if vector is not None:
             dense = _best(self._vectors.search(vector, sought.dense_k, removed, only) + dense, sought.dense_k)
         if sought.keyword_k:
-            published = self._keywords.search(query, sought.keyword_k, removed, only=only, earlier=earlier)
+            published = self._keywords.search(
+                query, sought.keyword_k, removed, idf if only is not None else None, only, earlier=earlier
+            )
             keyword = _best(published + keyword, sought.keyword_k)
         return dense, keyword
 
@@ -94,11 +98,16 @@ class Derived:
         """The terms that BM25 knows a text by."""
         return self._keywords.terms(text)
 
-    def idf(self, terms: Collection[str]) -> dict[str, float]:
-        """BM25's inverse document frequency of each term."""
-        total = len(self._keywords) + len(self._recent_keywords)
-        counts = {t: self._keywords.document_frequency(t) + self._recent_keywords.document_frequency(t) for t in terms}
-        return {term: inverse_frequency(total, n) for term, n in counts.items()}
+    def idf(self, terms: Collection[str], only: Only | None = None) -> dict[str, float]:
+        """BM25's inverse document frequency of each term, among all chunks or some: what one can't read tells nobody how
+        rare a word is."""
+        return self._rarity(self._keywords.frequencies(terms, only), only)
+
+    def _rarity(self, published: Mapping[str, int], only: Only | None) -> dict[str, float]:
+        """The same, from how many of the published chunks hold each term."""
+        total = len(self._keywords) + len(self._recent_keywords) if only is None else len(only)
+        recent = self._recent_keywords.frequencies(published, only)
+        return {term: inverse_frequency(total, n + recent[term]) for term, n in published.items()}
 
     @property
     def kind(self) -> str:

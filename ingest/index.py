@@ -416,9 +416,13 @@ class Index:
         """The terms that keyword search knows a text by: words in lower case, without accents, stemmed."""
         return self._derived.terms(text)
 
-    def idf(self, terms: Collection[str]) -> dict[str, float]:
-        """How rare each term is among the chunks (BM25's inverse document frequency)."""
-        return self._derived.idf(terms)
+    def idf(self, terms: Collection[str], allowed: Allowed | None = None) -> dict[str, float]:
+        """How rare each term is among the chunks of documents that are allowed (BM25's inverse document frequency)."""
+        return self._derived.idf(terms, self._choices.of(allowed).only if allowed else None)
+
+    def reads(self, document_id: str, allowed: Allowed) -> bool:
+        """Whether a document is there and is allowed; for one that is not allowed it takes no longer than for none."""
+        return self._choices.of(allowed).reads(document_id)
 
     def documents(self) -> list[DocumentInfo]:
         return self._store.documents()

@@ -9,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import tantivy
 
+from ingest.choice import Only
 from ingest.words import STOPWORDS
 
 TEXT = "text"
@@ -23,6 +25,8 @@ _EARLIER = 0.15
 # Time grows with the texts that hold a question's words. In a large index the words that most of them hold, which tell the
 # least, are left out as soon as the rarer ones occur so often together (benchmarks/results/keywords.json).
 _MOST_OCCURRENCES = 3_000_000
+# How many texts may hold a word for it to be counted in how many of some it is: a commoner one is as common there as anywhere.
+_COUNTED = 2_000
 _HEAP = 64_000_000  # bytes the writer may hold before it flushes a segment
 
 
@@ -104,9 +108,20 @@ class KeywordIndex:
         """The terms that a text is searched by: its words in lower case, without accents, stemmed."""
         return list(self._analyzer.analyze(text.encode("utf-8", "replace").decode()))  # a lone surrogate is no word
 
-    def document_frequency(self, term: str) -> int:
-        """In how many texts a term occurs."""
-        return int(self._searcher.doc_freq(TEXT, term))
+    def frequencies(self, terms: Iterable[str], only: Only | None = None) -> dict[str, int]:
+        """In how many texts each term occurs."""
+        return {term: self.document_frequency(term, only) for term in terms}
+
+    def document_frequency(self, term: str, only: Only | None = None) -> int:
+        """In how many texts a term occurs; with `only`, in how many of those."""
+        every = int(self._searcher.doc_freq(TEXT, term))
+        if only is None or not every:
+            return every
+        if every > _COUNTED:
+            return round(every * min(1.0, len(only) / len(self)))
+        query = tantivy.Query.term_query(self._schema, TEXT, term, "freq")
+        addresses = [address for _, address in self._searcher.search(query, every, count=False).hits]
+        return only.holding(np.asarray(self._searcher.fast_field_values(ID, addresses), np.int64))
 
     def weights(self, query: str, earlier: str = "") -> dict[str, float]:
         """The terms to search for and what each counts: those of the query 1, those that only `earlier` has less.

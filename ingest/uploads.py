@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -24,6 +25,7 @@ FOLDER = "uploads"
 JobState = Literal["queued", "parsing", "embedding", "done", "failed", "quarantined", "cancelled"]
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_BEGIN, _MARK = 24, 8  # characters of an id: its time and what makes it unique, then what its owner is known by
 _KEPT = 1000  # jobs that are over, and whose outcome can still be asked for
 _ABANDONED = 3600.0  # seconds after which a file without its job is one that was never whole
 
@@ -71,7 +73,8 @@ class Uploads:
             raise QueueFull(
                 f"The uploads that wait take up {self._most_bytes:,} bytes, the most they may.", "Send it again later."
             )
-        job = Job(f"{time.time_ns():016x}{secrets.token_hex(8)}", name, size, _now(), owner=owner)
+        begin = f"{time.time_ns():016x}{secrets.token_hex(4)}"
+        job = Job(f"{begin}{_mark(begin, owner)}", name, size, _now(), owner=owner)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._file(job.job_id).open("xb") as kept:
@@ -171,6 +174,16 @@ class Uploads:
 
     def _file(self, job_id: str) -> Path:
         return self._folder / f"{job_id}.bin"
+
+
+def belongs(job_id: str, owner: str) -> bool:
+    """Whether a job of this id could be the owner's: one of another's could not, nor (hardly ever) one that was never given."""
+    return job_id[_BEGIN:] == _mark(job_id[:_BEGIN], owner)
+
+
+def _mark(begin: str, owner: str) -> str:
+    """The end of the id of an owner's job."""
+    return hashlib.sha256(f"{begin} {owner}".encode()).hexdigest()[:_MARK]
 
 
 def no_job(job_id: str) -> JobNotFound:

@@ -454,7 +454,7 @@ class Bot:
 
     @staticmethod
     def _weigh(parts: Parts, draft: _Draft, vector: Vectors) -> None:
-        weights = parts.evidence.weights(draft.standalone)
+        weights = parts.evidence.weights(draft.standalone, draft.allowed)
         draft.evidence = parts.evidence(draft.standalone, weights, draft.hits, vector)
         draft.confidence = parts.confidence(weights, draft.hits, draft.evidence)
 

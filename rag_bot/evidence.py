@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ingest.sentences import units
+from ingest.types import Allowed
 from rag_bot.cite import TextAt
 from rag_bot.types import Evidence, Passage, Standalone, Weights
 from rag_bot.words import STOPWORDS
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ingest.embedder import Vectors
 
 Terms = Callable[[str], list[str]]
-Idf = Callable[[Collection[str]], dict[str, float]]
+Idf = Callable[[Collection[str], Allowed | None], dict[str, float]]
 Cosines = Callable[["Vectors", Sequence[int]], dict[int, list[float]]]
 
 # Weights of a sentence's parts. _COSINE, _PASSAGE and _KIND were set by looking at XQuAD's questions and at those about the
@@ -77,11 +78,12 @@ class EvidenceFinder:
         ]
         return sorted(evidence, key=lambda item: (-item.score, item.passage, item.start))
 
-    def weights(self, question: Standalone) -> Weights:
-        """The question's terms (none, if it has only function words) and what each weighs."""
+    def weights(self, question: Standalone, allowed: Allowed | None = None) -> Weights:
+        """The question's terms (none, if it has only function words) and what each weighs: how rare it is among the documents
+        that are allowed (None: all)."""
         own = set(self._terms(question.own)) - self._stopterms
         carried = set(self._terms(question.text)) - own - self._stopterms
-        idf = self._idf(own | carried)
+        idf = self._idf(own | carried, allowed)
         raw = {term: idf[term] * (1.0 if term in own else _CARRIED) for term in own | carried}
         total = sum(raw.values())
         if total <= 0:

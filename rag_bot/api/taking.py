@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ingest.errors import IndexBusy, IngestError
 from ingest.types import Progress
-from ingest.uploads import Job, JobState, Uploads, no_job
+from ingest.uploads import Job, JobState, Uploads, belongs, no_job
 from rag_bot.api.problems import problem_of
 from rag_bot.errors import BotError, Busy
 
@@ -77,6 +77,8 @@ class Taking:
 
     async def view(self, job_id: str, owner: str | None = None) -> View:
         """How a job stands. With an owner, another's is none: raises JobNotFound."""
+        if owner is not None and not belongs(job_id, owner):  # without a look at the disk, which would take its time
+            raise no_job(job_id)
         live = self._live if self._live and self._live.job.job_id == job_id else None
         job = live.job if live else await asyncio.to_thread(self.uploads.get, job_id)
         if owner is not None and job.owner != owner:

@@ -204,11 +204,43 @@ def _readable(found: choice.Choice) -> list[DocumentInfo | None]:
     return [info for info, bit in zip(found.table.documents, may, strict=True) if bit]
 
 
+def test_what_one_may_not_read_is_as_what_there_is_not(index: Index) -> None:
+    fill(index)
+    pets, rates = (info for info in index.documents() if "leave" not in info.source)
+    assert index.reads(pets.document_id, asker("pets"))
+    assert not index.reads(rates.document_id, asker("pets"))
+    assert not index.reads("0" * 16, asker("pets"))
+    index.remove(pets.document_id)
+    assert not index.reads(pets.document_id, asker("pets"))
+
+
+def test_how_rare_a_word_is_tells_nothing_of_what_one_may_not_read(index: Index, tmp_path: Path) -> None:
+    put(index, "/pets/dogs.txt", "Dogs may come to the office on Fridays.")
+    put(index, "/pets/cats.txt", "Cats may not come to the office.")
+    pets, words = asker("pets"), ["dog", "offic", "secret"]
+    scores = [hit.keyword for hit in index.search("dogs office secret", 5, "keyword")]
+    alone = index.idf(words)
+    for published in (False, True):
+        for n in range(30):
+            put(index, f"/other/{published}{n}.txt", "The secret dogs of the office may come, and may not come, on Fridays.")
+        if published:
+            index.publish()
+        hits = index.search("dogs office secret", 5, "keyword", allowed=pets)
+        assert index.idf(words, pets) == pytest.approx(alone)
+        assert index.idf(words) != pytest.approx(alone)
+        # What is left is the mean length of all texts.
+        assert [hit.keyword for hit in hits] == pytest.approx(scores, rel=0.5)
+
+
 @given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
 def test_bits_say_which_ids(every: set[int], some: set[int]) -> None:
     ids = np.array(sorted(every), np.int64)
     only = Only.of(ids, np.isin(ids, sorted(some)))
     assert only.ids.tolist() == sorted(every & some)
     assert [i for i in range(-1, 62) if i in only] == sorted(every & some)
+    assert len(only) == len(every & some)
+    asked = np.arange(-1, 62)
+    assert only.holding(asked) == len(every & some)
+    assert only.holding(asked[::2]) == len(every & some & set(asked[::2].tolist()))
     assert Only.of(ids).ids.tolist() == ids.tolist()
     assert Only.of(ids).number != Only.of(ids).number

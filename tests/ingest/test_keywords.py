@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.choice import Only
 from ingest.keywords import KeywordIndex
 
 TEXTS = {
@@ -102,6 +104,20 @@ def test_any_text_is_a_query(query: str) -> None:
 def test_terms_and_how_many_texts_have_them(index: KeywordIndex) -> None:
     assert index.terms("The CAFÉ's opening hours") == ["the", "cafe", "s", "open", "hour"]
     assert [index.document_frequency(term) for term in index.terms("office leave unheard")] == [2, 2, 0]
+
+
+def test_how_many_of_some_texts_have_a_term() -> None:
+    index = KeywordIndex()
+    index.update([(n, "leave" + (" weeks" if n % 2 else "")) for n in range(6_000)])
+    every = np.arange(6_000)
+    for share in (2, 3, 7):
+        only = Only.of(every, every % share == 0)
+        assert index.document_frequency("unheard", only) == 0
+        assert index.document_frequency("leav", only) == pytest.approx(6_000 / share, abs=1)  # as common as anywhere
+    few = Only.of(every, every < 11)
+    small = KeywordIndex()
+    small.update([(n, "weeks" if n % 2 else "leave") for n in range(40)])
+    assert small.frequencies(["week", "leav"], few) == {"week": 5, "leav": 6}
 
 
 def test_an_empty_index_finds_nothing() -> None:

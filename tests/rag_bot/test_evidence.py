@@ -24,7 +24,7 @@ def terms(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def idf(words: Collection[str]) -> dict[str, float]:
+def idf(words: Collection[str], allowed: object = None) -> dict[str, float]:
     return {word: RARE.get(word, 1.0) for word in words}
 
 

@@ -85,6 +85,9 @@ class ToyIndex:
     def document(self, document_id: str) -> DocumentInfo:
         return self._get(document_id)[0]
 
+    def reads(self, document_id: str, allowed: Allowed) -> bool:
+        return document_id in self.texts
+
     def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
         return self._get(document_id)[1][start:end]
 
