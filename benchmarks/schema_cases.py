@@ -80,6 +80,7 @@ def _ask(service: Served, home: Path, examples: int, headers: list[str]) -> str:
             *("run", f"{service.url}/openapi.json", "--phases", "examples,coverage,fuzzing,stateful"),
             *("--max-examples", str(examples), "--seed", "1", "--workers", "2", "--continue-on-failure", "--no-color"),
             *("--suppress-health-check", "all", "--generation-database", "none"),
+            *("--request-timeout", "60"),  # an upload waits for ten seconds before it is answered with a job
             *headers,
         ],
         cwd=home,
