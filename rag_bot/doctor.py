@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shlex
 import shutil
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -23,6 +25,7 @@ from rag_bot.settings import Settings
 
 State = Literal["ok", "warn", "missing"]
 
+_PROVIDER_SECONDS = 5
 PACKAGES = (
     "torch",
     "sentence-transformers",
@@ -61,6 +64,7 @@ def examine(settings: Settings) -> list[Check]:
         _embedder,
         _index,
         _readers,
+        _sign_in,
         _state,
         _llm,
         _rails,
@@ -209,6 +213,32 @@ def _readers(settings: Settings) -> Iterator[Check]:
         yield Check("readers", "warn", detail, f"Add the labels to the section [labels] of {settings.readers}.")
     else:
         yield Check("readers", "ok", f"{settings.readers}")
+
+
+def _sign_in(settings: Settings) -> Iterator[Check]:
+    """Whether the sign-in provider, where one is named, can be asked and is the one that it is taken for."""
+    from rag_bot.accounts.provider import Provider
+
+    try:
+        provider = Provider.of(settings)
+    except BotError as error:
+        yield Check("sign-in", "missing", str(error), error.hint)
+        return
+    if provider is None:
+        return
+    try:
+        with urllib.request.urlopen(provider.metadata_url, timeout=_PROVIDER_SECONDS) as answer:
+            said = json.load(answer).get("issuer")
+    except (OSError, ValueError, AttributeError) as error:
+        fix = "Is RAG_BOT_OIDC_ISSUER the address below which it publishes that, and can it be reached from here?"
+        yield Check("sign-in", "missing", f"{provider.metadata_url} can't be read: {error}", fix)
+        return
+    if provider.is_named(said):
+        yield Check("sign-in", "ok", f"{provider.issuer}, as {provider.client_id}")
+    else:
+        yield Check(
+            "sign-in", "missing", f"{provider.issuer} says that its issuer is {said!r}", f"Set RAG_BOT_OIDC_ISSUER={said}"
+        )
 
 
 def _state(settings: Settings) -> Iterator[Check]:

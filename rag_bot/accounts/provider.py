@@ -67,6 +67,15 @@ class Provider:
             settings.oidc_emails,
         )
 
+    @property
+    def metadata_url(self) -> str:
+        """Where it says what it is (OpenID Connect Discovery 1.0, section 4)."""
+        return f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
+
+    def is_named(self, issuer: object) -> bool:
+        """Whether that is its name; one slash at the end more or less is none."""
+        return isinstance(issuer, str) and issuer.rstrip("/") == self.issuer.rstrip("/")
+
     def person(self, claims: Mapping[str, Any]) -> Person:
         """Whom the claims are about. Raises BadAccount for somebody who may not come in, or of whom too little is said."""
         subject = claims.get("sub")

@@ -34,7 +34,7 @@ class SignIn:
             "provider",
             client_id=provider.client_id,
             client_secret=provider.client_secret or None,
-            server_metadata_url=f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration",
+            server_metadata_url=provider.metadata_url,
             client_kwargs={
                 "scope": provider.scopes,
                 "code_challenge_method": "S256",
@@ -99,7 +99,7 @@ class SignIn:
         """Raises ValueError where the provider says to be another, or signs in no way that can be checked."""
         metadata = await self._client.load_server_metadata()
         said = metadata.get("issuer")
-        if not isinstance(said, str) or said.rstrip("/") != self._provider.issuer.rstrip("/"):
+        if not self._provider.is_named(said):
             metadata.pop("_loaded_at", None)  # it may be mended there
             raise ValueError(f"it says that its issuer is {said!r}")
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]

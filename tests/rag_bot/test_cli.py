@@ -11,6 +11,7 @@ import pytest
 from ingest.cli import main as ingest_main
 from rag_bot.cli import main
 from tests.commands import Outcome, outcome_of
+from tests.fakes.oidc import oidc_provider
 
 HANDBOOK = """# Handbook
 
@@ -195,6 +196,25 @@ def test_doctor_names_labels_that_hide_documents_from_everybody(
         found = next(check for check in rag_bot("doctor", "--json").json["checks"] if check["name"] == "readers")
         assert found["state"] == state
         assert ("bored (1 document)" in found["detail"]) == (state == "warn")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_doctor_asks_the_sign_in_provider_who_it_is(rag_bot: RagBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def checked() -> tuple[str, str]:
+        found = next(check for check in rag_bot("doctor", "--json").json["checks"] if check["name"] == "sign-in")
+        return found["state"], found["detail"]
+
+    with oidc_provider() as provider:
+        for name, value in (("AUTH", "on"), ("OIDC_ISSUER", provider.issuer), ("OIDC_CLIENT_ID", "bot")):
+            monkeypatch.setenv(f"RAG_BOT_{name}", value)
+        assert checked() == ("ok", f"{provider.issuer}, as bot")
+        provider.metadata = {"issuer": "https://elsewhere.example"}
+        state, detail = checked()
+        assert (state, "https://elsewhere.example" in detail) == ("missing", True)
+        provider.down = True
+        assert checked()[0] == "missing"
+    monkeypatch.setenv("RAG_BOT_OIDC_CLIENT_ID", "")
+    assert checked() == ("missing", "RAG_BOT_OIDC_ISSUER needs a client.")
 
 
 def test_doctor_tries_the_settings(rag_bot: RagBot, monkeypatch: pytest.MonkeyPatch) -> None:
