@@ -50,6 +50,14 @@ class World:
         """The log, without the line that says where the service is."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if not line.startswith("rag-bot is at")]
 
+    def lines_of(self, trace_id: str, seconds: float = 20.0) -> list[dict[str, Any]]:
+        """The lines of a request, once there is one: it is written after the answer."""
+        until = time.monotonic() + seconds
+        while not (found := [line for line in self.lines() if line.get("trace_id") == trace_id]):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        return found
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -123,7 +131,7 @@ def test_what_fails_is_found_in_the_log_by_its_trace(world: World) -> None:
     assert status == 405
     status, headers, _ = world.post("/v1/chat", {"question": ""})
     assert status == 422
-    (line,) = [line for line in world.lines() if line.get("trace_id") == headers["x-trace-id"]]
+    (line,) = world.lines_of(headers["x-trace-id"])
     wanted = {"level": "info", "logger": "rag_bot.access", "method": "POST", "route": "/v1/chat", "status": 422}
     assert wanted.items() <= line.items()
     assert line["principal"] == "local"
