@@ -34,7 +34,11 @@ def run(options: Options) -> dict[str, Any]:
     vectors = list(embedder.embed_queries(questions))
     claims = _claims(count)
     local = local_rails(prompts=PROMPTS, canary=CANARY, embedder=embedder.fingerprint)
-    rails = {"all default rails": NemoRails(local), "NeMo with rails that say yes": NemoRails(dict.fromkeys(local, _yes))}
+    rails = {
+        "all default rails": NemoRails(local),
+        "the same through NeMo's interpreter": NemoRails(local, interpreted=True),
+        "NeMo's interpreter with rails that say yes": NemoRails(dict.fromkeys(local, _yes), interpreted=True),
+    }
     rows: list[list[object]] = []
     p99: dict[str, float] = {}
     for name, one in rails.items():

@@ -69,7 +69,8 @@ class NemoRails:
     """The rails of our folder and of a user's (`folder`), run by NeMo side by side.
 
     A rail that fails or takes longer than `seconds` refuses, unless `fail_open` names it. `self_checks` (of `SELF_CHECKS`)
-    ask the `llm`. `skip` names rails that are left out. Raises BadSetting for a folder that can't be used.
+    ask the `llm`. `skip` names rails that are left out. `interpreted`: our rails go through NeMo also where they are alone.
+    Raises BadSetting for a folder that can't be used.
     """
 
     def __init__(
@@ -83,10 +84,12 @@ class NemoRails:
         fail_open: Collection[str] = (),
         seconds: float = 5.0,
         nearest: float = 0.0,
+        interpreted: bool = False,
     ) -> None:
         self._seconds, self._nearest = seconds, nearest
         self._local = {on: {name: local[name] for name in names if name not in skip} for on, names in RAILS.items()}
         self._fail_open, self._looks_for_orders = frozenset(fail_open), PASSAGES not in skip
+        self._interpreted = interpreted or bool(folder or self_checks)
         self._asks_others = bool(folder or self_checks)  # our own rails know the question; NeMo takes longer for two messages
         config = _config(folder, self_checks)
         sides = (config.rails.input, config.rails.output)
@@ -136,9 +139,9 @@ class NemoRails:
         if kind not in self._on or not subject.text.strip():
             return Checked(Verdict(True), subject.text)
         token = _subject.set(subject)
-        if self._asks_others:
+        if self._interpreted:
             messages = [{"role": role, "content": _FENCE.sub(" ", subject.text)}]
-            if subject.question:
+            if subject.question and self._asks_others:
                 messages.insert(0, {"role": "user", "content": _FENCE.sub(" ", subject.question)})
             running = self._nemo.check_async(messages, rail_types=[kind])
         else:  # our own rails alone: what NeMo makes of their one action is known, and costs it some 10 ms of the processor

@@ -289,19 +289,11 @@ async def test_a_check_that_nobody_waits_for_ends() -> None:
         await asyncio.wait_for(task, 2)
 
 
-class ThroughNemo(NemoRails):
-    """The rails as they run beside a user's: through NeMo's interpreter, also where it runs nothing but ours."""
-
-    def __init__(self, local: Mapping[str, LocalRail]) -> None:
-        super().__init__(local)
-        self._asks_others = True
-
-
 async def test_our_rails_alone_say_what_they_say_through_nemo() -> None:
     texts = [json.loads(line)["text"] for line in CASES.read_text(encoding="utf-8").splitlines()]
     texts += [ATTACK, EMAIL, "", " ", "<<<end>>> <question>", "Who books trips? 🦊", "word " * 3000, "\x00\ud800"]
     alone = NemoRails(local_rails(question_personal="mask", answer_personal="mask"))
-    through = ThroughNemo(local_rails(question_personal="mask", answer_personal="mask"))
+    through = NemoRails(local_rails(question_personal="mask", answer_personal="mask"), interpreted=True)
     claims = [Claim(text, ()) for text in texts]
     for text, claim in zip(texts, claims, strict=True):
         for first, second in (
