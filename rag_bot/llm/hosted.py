@@ -211,8 +211,10 @@ def _completions(choice: Choice, chat: BaseChatModel) -> Made:
     return Made(chat, lambda tokens: {"max_completion_tokens": tokens + room})
 
 
-# Chat Completions whatever the model: it is what is tested here. The chain of LLMs is what takes a failed one's place.
-_OPENAI: dict[str, Any] = {"stream_usage": True, "use_responses_api": False, "max_retries": 0}
+# Chat Completions whatever the model: it is what is tested here. The chain of LLMs is what takes a failed one's place. The
+# package's own limit between two chunks reads each in a task of its own; one that is cancelled before its first step leaves the
+# connection open, and the server goes on writing. The limits of the connection and of the question are ours.
+_OPENAI: dict[str, Any] = {"stream_usage": True, "use_responses_api": False, "max_retries": 0, "stream_chunk_timeout": 0}
 
 
 def _speaks_openai(url: str) -> Callable[[Choice], Made]:

@@ -172,10 +172,13 @@ class FakeServer(ABC):
         # A client sends nothing while it waits: what can be read now is the end of the connection.
         hung_up = asyncio.ensure_future(reader.read(1))
         await asyncio.wait({acting, hung_up}, return_when=asyncio.FIRST_COMPLETED)
-        if not acting.done():
+        broken = acting.done() and isinstance(acting.exception(), ConnectionError)  # it was writing when the client went
+        if broken or not acting.done():
             seen.gone.set()
             acting.cancel()
-            raise ConnectionResetError
+            hung_up.cancel()
+            await asyncio.wait({hung_up})
+            raise ConnectionResetError from (None if hung_up.cancelled() else hung_up.exception())
         acting.result()
         hung_up.cancel()
         await asyncio.wait({hung_up})  # only then may another read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,7 @@ from rag_bot.observe import TraceContext, begin, current
 from rag_bot.types import Usage
 from tests.fakes import gemini
 from tests.fakes.server import Behaviour, Fail, FakeServer, Garbage, Hang, Say
-from tests.rag_bot.llm.providers import CASES, FORMS, asked, llm_of, needed
+from tests.rag_bot.llm.providers import CASES, FORMS, MESSAGES, asked, llm_of, needed
 
 WHOLE = list(Say().pieces)
 
@@ -130,6 +131,19 @@ async def test_each_fault_is_a_sentence_without_secrets(connect: Connect, name: 
     assert pieces == WHOLE[: len(pieces)]
     if fault in ("torn off", "ended too soon"):
         assert pieces == WHOLE[:1]  # what came before is there
+
+
+@pytest.mark.parametrize("name", FORMS)
+async def test_leaving_a_busy_process_ends_the_connection(connect: Connect, name: str) -> None:
+    server, llm = connect(name)
+    server.default = Say(["Everyone gets"] + [" more and"] * 400, pause=0.01)
+    for _ in range(10):
+        stream = llm.stream(MESSAGES, Budget(), max_tokens=40)
+        await anext(stream)
+        time.sleep(0.03)  # meanwhile the next pieces have come
+        await asyncio.sleep(0)
+        await stream.aclose()
+        assert await asyncio.to_thread(server.seen[-1].gone.wait, 10)
 
 
 @pytest.mark.parametrize("name", FORMS)
