@@ -25,7 +25,7 @@ from tests.fakes.server import Say, Seen
 _SENTENCE = "Everyone gets 26 days of paid leave a year."
 _WORDS = [f"{word} " for word in f"{_SENTENCE[:-1]} [1].".split()]
 _PAUSES = (0.0, 0.2)  # seconds between the LLM's words: none, and what a model of 5 words a second takes
-_STREAMS = {1: 30, 50: 600, 200: 1600}  # questions by streams at once
+_STREAMS = {1: 20, 50: 400, 200: 1000}  # questions by streams at once
 _ROUNDS = 2
 _HANGUPS, _AT_ONCE = 500, (10, 50)
 _QUESTIONS, _WARM = 20_000, 5_000
