@@ -163,6 +163,22 @@ def test_a_link_from_elsewhere_opens_the_passage(service: Service, open_page: Op
     expect(page.locator("#source")).to_be_hidden()
 
 
+def test_a_question_asked_before_it_is_known_who_asks_is_answered(open_page: OpenPage) -> None:
+    page = open_page()
+    page.add_init_script(
+        "const real = window.fetch; window.fetch = async (...asked) => {"
+        "  const late = {'v1/session': 1000, 'v1/chat': 2000}[asked[0]];"
+        "  if (late) await new Promise((after) => setTimeout(after, late));"
+        "  return real(...asked); };"
+    )
+    page.reload()
+    page.get_by_label("Your question").fill(ABROAD)
+    page.keyboard.press("Enter")
+    expect(page.locator(".exchange .toolbar")).to_have_count(1, timeout=20_000)
+    page.wait_for_timeout(2000)
+    expect(page.locator(".exchange .toolbar")).to_have_count(1)
+
+
 def test_a_question_has_a_trace_that_the_service_takes_up(open_page: OpenPage) -> None:
     page = open_page()
     with page.expect_response("**/v1/chat") as answered:

@@ -353,6 +353,7 @@ begin(() => {
   docs.refresh();
   drawCollections();
   // Somebody who signs in again in the middle finds what was there.
-  if (!opened) openConversation(idInAddress()).then(openPlaceInAddress);
+  // So does somebody who has asked already, before it was known who asks.
+  if (!opened && !exchanges.querySelector(".exchange")) openConversation(idInAddress()).then(openPlaceInAddress);
   opened = true;
 });
