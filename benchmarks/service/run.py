@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import re
 import statistics
 import tempfile
 import threading
@@ -27,7 +29,8 @@ _WORDS = [f"{word} " for word in f"{_SENTENCE[:-1]} [1].".split()]
 _PAUSES = (0.0, 0.2)  # seconds between the LLM's words: none, and what a model of 5 words a second takes
 _STREAMS = {1: 20, 50: 400, 200: 1000}  # questions by streams at once
 _ROUNDS = 2
-_HANGUPS, _AT_ONCE = 500, (10, 50)
+_HANGUPS = 500
+_LEAVING = ((10, 0.0), (50, 4.0), (50, 0.0))  # clients at once, and up to so many seconds that each reads before it goes
 _QUESTIONS, _WARM = 20_000, 5_000
 _MIB = 1 << 20
 
@@ -38,7 +41,8 @@ def run(options: Options) -> dict[str, Any]:
         home = Path(name)
         environment = _prepare(home)
         loads = {pause: _side_by_side(home, environment, pause, options.quick) for pause in _PAUSES}
-        hung_up = {many: _hang_ups(home, environment, 20 if options.quick else _HANGUPS, many) for many in _AT_ONCE}
+        count = 20 if options.quick else _HANGUPS
+        hung_up = {(many, stay): _hang_ups(home, environment, count, many, stay) for many, stay in _LEAVING}
         memory = _memory(home, environment, 400 if options.quick else _QUESTIONS)
     return _result(loads, hung_up, memory).as_dict()
 
@@ -112,45 +116,47 @@ class _Timed(threading.Event):
 
 
 class _Watched(list[Seen]):
-    """Requests to the LLM, each of which notes when its client went."""
+    """Requests to the LLM, found by the number in their question; each notes when its client went."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_number: dict[int, Seen] = {}
 
     def append(self, seen: Seen) -> None:
         seen.gone = _Timed()
         super().append(seen)
+        self.by_number[int(re.findall(rb"\(No. (\d+)\)", seen.request.body)[-1])] = seen
 
 
-def _hang_ups(home: Path, environment: Mapping[str, str], count: int, at_once: int) -> list[float]:
+def _hang_ups(home: Path, environment: Mapping[str, str], count: int, at_once: int, stay: float) -> list[float]:
     """Seconds from each hang-up in the middle of an answer until the LLM is left alone, too."""
     with OpenAIServer("slow", limit="max_tokens", key="none") as llm:
-        llm.default, llm.seen = Say([*_WORDS, *["more "] * 2000], pause=0.05), _Watched()
+        llm.default, llm.seen = Say([*_WORDS, *["more "] * 300], pause=0.05), _Watched()
         settings = {**environment, "RAG_BOT_LLM": f"openai-compatible:{llm.url}/v1#slow"}
         with served(home, settings) as service:
-            return asyncio.run(_hang_up_all(service.url, llm, count, at_once))
+            return asyncio.run(_hang_up_all(service.url, llm.seen, count, at_once, stay))
 
 
-async def _hang_up_all(url: str, llm: OpenAIServer, count: int, at_once: int) -> list[float]:
+async def _hang_up_all(url: str, asked: _Watched, count: int, at_once: int, stay: float) -> list[float]:
     seconds: list[float] = []
-    numbers = iter(range(count))
+    numbers, moments = iter(range(count)), random.Random(1)
 
-    async def worker() -> None:
+    async def worker(first: float) -> None:
+        await asyncio.sleep(first)
         for number in numbers:
             connection = await Connection.open(url)
             await connection.send(QUESTION.format(number))
-            while not (seen := _request_of(llm, number)) or not seen.sent:
+            while not (seen := asked.by_number.get(number)) or not seen.sent:
                 await asyncio.sleep(0.005)
+            await asyncio.sleep(moments.uniform(0.0, stay))
             began = time.perf_counter()
             connection.writer.transport.abort()
             while not seen.gone.is_set() and time.perf_counter() - began < 30:
                 await asyncio.sleep(0.005)
             seconds.append(seen.gone.at - began if seen.gone.is_set() else 30.0)  # type: ignore[attr-defined]
 
-    await asyncio.gather(*(worker() for _ in range(at_once)))
+    await asyncio.gather(*(worker(stay * place / at_once) for place in range(at_once)))
     return seconds
-
-
-def _request_of(llm: OpenAIServer, number: int) -> Seen | None:
-    marker = f"(No. {number})".encode()
-    return next((seen for seen in reversed(llm.seen) if marker in seen.request.body), None)
 
 
 # --- memory
@@ -188,7 +194,7 @@ def growth(samples: list[tuple[int, float]]) -> float:
 
 def _result(
     loads: dict[float, dict[int, tuple[Load, Load]]],
-    hung_up: dict[int, list[float]],
+    hung_up: dict[tuple[int, float], list[float]],
     memory: list[tuple[int, float]],
 ) -> Result:
     rows, asked, figures = [], [], []
@@ -201,7 +207,7 @@ def _result(
             if pause:
                 asked.append(Asked(f"{streams} streams: share of the bare endpoint's answers a second", share, at_least=0.5))
     both = [ours for by_streams in loads.values() for ours, _ in by_streams.values()]
-    hangs = {many: [percentile(seconds, p) * 1000 for p in (50, 90, 99, 100)] for many, seconds in hung_up.items()}
+    hangs = {case: [percentile(seconds, p) * 1000 for p in (50, 90, 99, 100)] for case, seconds in hung_up.items()}
     slope = growth(memory)
     columns = (
         "pause s",
@@ -223,15 +229,16 @@ def _result(
         f"Client and servers share {len(os.sched_getaffinity(0))} cores."
     )
     return Result(
-        {"streams": figures, "hang_ups_ms": hangs, "memory_mib": memory, "growth_kib_a_question": slope},
+        {"streams": figures, "hang_ups_ms": list(hangs.items()), "memory_mib": memory, "growth_kib_a_question": slope},
         [
             Table("Streams at once", columns, rows, note),
             Table(
                 "Clients that hang up in the middle of an answer",
-                ("clients", "at once", "p50 ms", "p90 ms", "p99 ms", "slowest ms"),
-                [[len(hung_up[many]), many, *milliseconds] for many, milliseconds in hangs.items()],
-                "From the hang-up until the LLM's server sees its own connection closed. Each client that is gone makes room "
-                "for the next question, so the service is as busy as it can be.",
+                ("clients", "at once", "read for up to s", "p50 ms", "p90 ms", "p99 ms", "slowest ms"),
+                [[len(hung_up[case]), *case, *milliseconds] for case, milliseconds in hangs.items()],
+                "From the hang-up until the LLM's server, of 20 words a second, sees its own connection closed. Each client "
+                "that is gone makes room for the next question: where they go at the first word, the service is as busy as "
+                "it can be, and 50 questions wait for its processor beside each hang-up.",
             ),
             Table(
                 "Memory",
@@ -244,9 +251,13 @@ def _result(
             *asked,
             Asked("answers dropped or mixed up", sum(each.dropped + each.mixed for each in both), at_most=0),
             *(
-                Asked(f"ms until work stops after a hang-up, {many} at once, p99", hangs[many][2], at_most=100)
-                for many in hangs
+                Asked(f"ms until work stops after a hang-up, {many} at once{_reading(stay)}, p99", found[2], at_most=100)
+                for (many, stay), found in hangs.items()
             ),
             Asked("KiB that memory grows by a question", slope, at_most=0.25),
         ],
     )
+
+
+def _reading(stay: float) -> str:
+    return f" who read for up to {stay:g} s" if stay else ""

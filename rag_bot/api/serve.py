@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import math
 import signal
@@ -45,6 +46,7 @@ def serve(settings: Settings) -> None:
 def run(bot: Bot, sock: socket.socket) -> None:
     """Serve a bot on a socket until told to stop. Raises BadSetting where traces can't be sent as they are wanted."""
     server = server_of(bot)
+    server.service.on_started = _settle
     with telemetry.running(server.service.metrics.registry):
         server.run(sockets=[sock])
 
@@ -117,6 +119,12 @@ class Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _settle() -> None:
+    """What is loaded now stays: the garbage collector need not go through it again, which stops every stream for a while."""
+    gc.collect()
+    gc.freeze()
 
 
 def _url(sock: socket.socket) -> str:

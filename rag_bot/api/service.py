@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, cast
@@ -60,6 +60,8 @@ class Service:
             settings.cost_per_day,
         )
         self._failure: str | None = None
+        self.on_started: Callable[[], None] | None = None
+        """Called once the bot has started."""
         self.metrics.registry.register(Place(self.missing, settings.index))
         self._starting: asyncio.Task[None] | None = None
 
@@ -160,6 +162,8 @@ class Service:
                 return
             else:
                 self._failure = None
+                if self.on_started:
+                    self.on_started()
                 return
             await asyncio.sleep(RETRY_SECONDS)
 

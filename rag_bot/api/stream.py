@@ -115,6 +115,9 @@ async def _pump(events: AsyncGenerator[Any, None], inbox: asyncio.Queue[Any]) ->
             async for event in events:
                 inbox.put_nowait(event)
         inbox.put_nowait("end")
+    except asyncio.CancelledError:
+        # A task keeps the exception it ends with, whose frames keep the task: garbage that only the collector frees.
+        pass
     except Exception as error:
         inbox.put_nowait(error)
 

@@ -30,6 +30,8 @@ async def in_task(stream: AsyncIterator[T]) -> AsyncGenerator[T, None]:
         try:
             async for item in stream:
                 items.put_nowait(item)
+        except asyncio.CancelledError:
+            return  # and keep no exception, whose frames would keep the task: garbage that only the collector frees
         except Exception as error:  # whatever it is, it is the reader's
             end = _End(error)
         items.put_nowait(end)

@@ -91,18 +91,27 @@ def test_the_server_does_not_name_itself(server: Running) -> None:
 
 
 def metrics(port: int) -> str:
+    return got(port, "/metrics")[1]
+
+
+def ready(port: int) -> bool:
+    return got(port, "/health/ready")[0] == 200
+
+
+def got(port: int, path: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
+    connection.request("GET", path)
+    response = connection.getresponse()
+    text = response.read().decode()
     connection.close()
-    return text
+    return response.status, text
 
 
 @contextmanager
-def process(folder: Path, seconds: float) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The server in a process of its own, and its port."""
+def process(folder: Path, seconds: float, after: str = "") -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The server in a process of its own, and its port; what it does `after` it has stopped."""
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", PROGRAM, str(folder), str(seconds)]
+    command = [sys.executable, "-c", PROGRAM + after, str(folder), str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as child:
         assert child.stdout is not None
         line = child.stdout.readline().strip()
@@ -146,6 +155,14 @@ def test_an_answer_that_is_nearly_done_may_end(folder: Path) -> None:
         text = response.read().decode()
         assert child.wait(20) == 0
     assert text.strip().split("\n\n")[-1].startswith("event: done\n")
+
+
+def test_what_is_loaded_is_not_gone_through_again_by_the_garbage_collector(folder: Path) -> None:
+    with process(folder, 30.0, "import gc; print(gc.get_freeze_count())") as (child, port):
+        wait_until(lambda: ready(port))
+        child.send_signal(signal.SIGTERM)
+        assert child.stdout is not None
+        assert int(child.stdout.read()) > 50_000
 
 
 def test_without_work_a_signal_ends_it_at_once(folder: Path) -> None:
