@@ -195,7 +195,7 @@ class Memory:
             # Deleting and writing in one transaction that first locks the answer's row: two thumbs at once don't collide.
             locked = sa.update(_turns).where(_turns.c.answer_id == answer_id).values(answer_id=answer_id)
             if owner is not None:
-                # Of the one conversation: to list all of one's own takes longer where there is another's answer than where none is.
+                # Of the one conversation: a list of all of one's own is only made where the answer is, though another's.
                 own = sa.exists().where(_conversations.c.id == _turns.c.conversation_id, _owned(owner))
                 locked = locked.where(own)
             if not connection.execute(locked).rowcount:
