@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -45,11 +45,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A provider's chat model; `limit` turns the most tokens of a reply into its own keywords, `threaded` says that it
-    can't wait without a thread."""
+    """A provider's chat model; `limit` turns the most tokens of a reply into its own keywords, and `headers` those of a
+    request; `threaded` says that it can't wait without a thread."""
 
     chat: BaseChatModel
     limit: Callable[[int], dict[str, Any]] = lambda tokens: {"max_tokens": tokens}
+    headers: Callable[[dict[str, str]], dict[str, Any]] = lambda headers: {"extra_headers": headers}
     threaded: bool = False
 
 
@@ -105,7 +106,7 @@ def load_hosted(spec: LLMSpec) -> Engine:
         secrets=tuple(value for name in (*provider.keys, *provider.hidden) if (value := os.environ.get(name, "").strip())),
         limit=made.limit,
         threaded=made.threaded,
-        headers=provider.module in ("langchain_openai", "langchain_anthropic"),
+        headers=made.headers,
     )
     profile = made.chat.profile or {}
     return Engine(chat, int(context) or profile.get("max_input_tokens") or _CONTEXT)
@@ -252,9 +253,9 @@ def _anthropic(choice: Choice) -> Made:
     return _plain(choice, _init(choice.model, "anthropic", choice, **options))
 
 
-def _plain(choice: Choice, chat: BaseChatModel, *, threaded: bool = False) -> Made:
+def _plain(choice: Choice, chat: BaseChatModel) -> Made:
     room = _room(chat, choice)
-    return Made(chat, lambda tokens: {"max_tokens": tokens + room}, threaded)
+    return Made(chat, lambda tokens: {"max_tokens": tokens + room})
 
 
 def _google(choice: Choice) -> Made:
@@ -274,7 +275,11 @@ def _gemini(choice: Choice, **options: Any) -> Made:
     if choice.temperature is None:
         chat.temperature = None  # type: ignore[attr-defined]  # which its package sets by itself
     room = _THOUGHTS if thinks else _room(chat, choice)
-    return Made(chat, lambda tokens: {"max_output_tokens": tokens + room})
+    return Made(
+        chat,
+        lambda tokens: {"max_output_tokens": tokens + room},
+        lambda headers: {"http_options": {"headers": headers}},
+    )
 
 
 def _bedrock(choice: Choice) -> Made:
@@ -307,7 +312,7 @@ def _threaded(choice: Choice, chat: BaseChatModel) -> Made:
     from rag_bot.llm.reading import watch
 
     watch(chat.client)  # type: ignore[attr-defined]
-    return _plain(choice, chat, threaded=True)
+    return replace(_plain(choice, chat), headers=lambda _: {}, threaded=True)  # `watch` adds them
 
 
 def _boto(choice: Choice) -> object:

@@ -40,7 +40,7 @@ class HostedChatModel(BaseChatModel):
     """Streams what `inner` says. A stream that ends without saying why was cut off, and is an LLMError.
 
     `variables` are where its key comes from, `secrets` what no message may hold, `limit` the provider's keywords for the
-    most tokens of a reply; `headers`: its calls take `extra_headers`, and are told which trace they are part of.
+    most tokens of a reply, `headers` those for a request's headers, which say what trace it is part of.
     """
 
     inner: BaseChatModel
@@ -49,8 +49,8 @@ class HostedChatModel(BaseChatModel):
     variables: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     limit: Callable[[int], dict[str, Any]]
+    headers: Callable[[dict[str, str]], dict[str, Any]]
     threaded: bool = False
-    headers: bool = False
 
     @property
     def _llm_type(self) -> str:
@@ -76,8 +76,8 @@ class HostedChatModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         if max_tokens is not None:
             kwargs |= self.limit(max_tokens)
-        if self.headers and (place := current()):
-            kwargs["extra_headers"] = {"traceparent": place.header()}
+        if place := current():
+            kwargs |= self.headers({"traceparent": place.header()})
         begun, tries = False, 2
         while True:
             tries -= 1

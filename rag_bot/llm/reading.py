@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
+from rag_bot.observe import current
+
 T = TypeVar("T")
 _here = threading.local()
 
@@ -67,8 +69,15 @@ async def _until_end(items: asyncio.Queue[T | _End]) -> AsyncGenerator[T, None]:
 
 
 def watch(client: Any) -> None:
-    """Have a client of boto3 say which connection each of its replies comes from."""
+    """Have a client of boto3 say which connection each of its replies comes from, and send which trace a call is part of."""
+    client.meta.events.register("before-call", _called)
     client.meta.events.register("after-call", _opened)
+
+
+def _called(params: dict[str, Any], **_: Any) -> None:
+    reading = getattr(_here, "reading", None)
+    if reading and reading.place:
+        params["headers"]["traceparent"] = reading.place.header()
 
 
 def _opened(http_response: Any, **_: Any) -> None:
@@ -82,6 +91,7 @@ class _Reading(Generic[T]):
 
     def __init__(self, open_stream: Callable[[], Iterator[T]], loop: asyncio.AbstractEventLoop) -> None:
         self.items: asyncio.Queue[T | _End] = asyncio.Queue()
+        self.place = current()
         self._open_stream, self._loop = open_stream, loop
         self._lock = threading.Lock()
         self._connection: Any = None
