@@ -135,7 +135,8 @@ async def _hang_up(receive: Receive) -> None:
 async def _next(inbox: asyncio.Queue[Any], send: Send) -> Any:
     while True:
         try:
-            return await asyncio.wait_for(inbox.get(), KEEP_ALIVE_SECONDS)
+            async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                return await inbox.get()
         except TimeoutError:
             await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
 

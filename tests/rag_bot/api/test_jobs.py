@@ -31,8 +31,10 @@ def send(client: TestClient, name: str, data: bytes, prefer: str = "respond-asyn
 def ended(client: TestClient, job: dict[str, Any]) -> dict[str, Any]:
     def look() -> dict[str, Any]:
         found: dict[str, Any] = client.get(f"/v1/jobs/{job['job_id']}").json()
+        assert "ended_at" in found, found
         return found
 
+    assert "job_id" in job, job
     wait_until(lambda: look()["ended_at"])
     return look()
 
