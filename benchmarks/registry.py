@@ -51,6 +51,9 @@ BENCHMARKS = {
     "followups": Benchmark("What follow-ups find, rewritten by us, by a person, or not", "benchmarks.followups:run"),
     "answers": Benchmark("Which questions are refused: three sources, each held out whole", "benchmarks.answers:run"),
     "quotes": Benchmark("Whether quotes hold the answer: sentences and table rows", "benchmarks.quotes:run"),
+    "mtrag_answers": Benchmark(
+        "MTRAG answered by quotes and by the demo's LLM: ROUGE-L, citations", "benchmarks.mtrag_answers:run"
+    ),
     "gate": Benchmark("What the gate releases of true sentences, and of the same made wrong", "benchmarks.gate:run"),
     "writer": Benchmark("What the gate releases of what the demo's LLM writes over the handbook", "benchmarks.writer:run"),
     "llama_overhead": Benchmark("Our chat model beside bare llama_cpp on the same prompts", "benchmarks.llama:overhead"),

@@ -338,14 +338,16 @@ class Index:
 
     def _look_closer(self, vector: Vectors, ranked: Ranking, keyword: dict[int, float]) -> tuple[Ranking, dict[int, float]]:
         """The ranking put in better order by what stands in the store, and each chunk's cosine."""
-        found = self._store.looked_at([i for i, _ in ranked], self.dimension)
+        ids = [i for i, _ in ranked]
+        found, beside = self._store.looked_at(ids, self.dimension), self._store.beside(ids)
         cosines = {i: float(own @ vector) for i, (own, _, _) in found.items()}
         looked = []
-        for i, (_, sentences, characters) in found.items():
+        for i, (own, sentences, characters) in found.items():
             nearest = float((sentences @ vector).max()) if len(sentences) else cosines[i]
-            looked.append(Looked(i, cosines[i], keyword.get(i, 0.0), nearest, characters))
+            around = max((float(other @ vector) for other in beside.get(i, ())), default=None)
+            looked.append(Looked(i, own, keyword.get(i, 0.0), nearest, around, characters))
         gone = [pair for pair in ranked if pair[0] not in found]  # whoever reads the hits will notice
-        return [*gone, *weigh(looked)], cosines
+        return [*gone, *weigh(looked, vector)], cosines
 
     def _hits(
         self,

@@ -192,6 +192,20 @@ class Reader(Connection):
                 found[int(i)] = np.frombuffer(vector, dtype="<f2").astype(np.float32), rows, int(characters)
         return found
 
+    def beside(self, ids: Sequence[int]) -> dict[int, list[Vectors]]:
+        """The vectors of what stands right before and right after some chunks in their documents, where there is anything."""
+        found: dict[int, list[Vectors]] = {}
+        for at in range(0, len(ids), 500):
+            some = ids[at : at + 500]
+            marks = ",".join("?" * len(some))
+            for i, vector in self.rows(
+                "SELECT c.id, n.vector FROM chunks c JOIN chunks n ON n.id IN (c.id - 1, c.id + 1) "  # in order in each
+                f"AND n.document_id = c.document_id WHERE c.id IN ({marks})",
+                *some,
+            ):
+                found.setdefault(int(i), []).append(np.frombuffer(vector, dtype="<f2").astype(np.float32))
+        return found
+
     def keyword_rows(self, after: int = 0, batch: int = 2_000) -> Iterator[tuple[int, str, str, Chunk]]:
         """Id, document title, document id and chunk of the chunks whose id is above `after`, in order of id."""
         while True:

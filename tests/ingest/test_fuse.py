@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,32 +48,67 @@ def test_any_two_rankings(dense: list[tuple[int, float]], keyword: list[tuple[in
     assert fused == sorted(fused, key=lambda pair: (-pair[1], pair[0]))
 
 
-def looked(number: int, dense: float = 0.5, keyword: float = 4.0, sentence: float = 0.5, characters: int = 900) -> Looked:
-    return Looked(number, dense, keyword, sentence, characters)
+def looked(
+    number: int,
+    dense: float = 0.5,
+    keyword: float = 4.0,
+    sentence: float = 0.5,
+    beside: float | None = 0.4,
+    characters: int = 900,
+    turned: float = 1.0,
+) -> Looked:
+    """A chunk whose cosine to QUESTION is `dense`; two of them that are `turned` the same way are like each other."""
+    vector = np.asarray([dense, turned * math.sqrt(1 - dense**2)], dtype=np.float32)
+    return Looked(number, vector, keyword, sentence, beside, characters)
+
+
+QUESTION = np.asarray([1.0, 0.0], dtype=np.float32)
 
 
 @pytest.mark.parametrize(
     "better",
-    [looked(9, dense=0.6), looked(9, keyword=5.0), looked(9, sentence=0.6), looked(9, characters=5_000)],
+    [looked(9, dense=0.6), looked(9, keyword=5.0), looked(9, sentence=0.6), looked(9, beside=0.5), looked(9, characters=5_000)],
 )
 def test_looked_at_closer_each_thing_counts_by_itself(better: Looked) -> None:
-    assert [i for i, _ in weigh([looked(1, characters=300), better])] == [9, 1]
+    assert [i for i, _ in weigh([looked(1, characters=300), better], QUESTION)] == [9, 1]
 
 
 def test_a_chunk_of_three_words_yields_to_one_that_is_nearly_as_near() -> None:
-    assert [i for i, _ in weigh([looked(1, dense=0.6, sentence=0.6, characters=20), looked(2)])] == [2, 1]
+    ranked = weigh([looked(1, dense=0.6, sentence=0.6, characters=20), looked(2)], QUESTION)
+    assert [i for i, _ in ranked] == [2, 1]
+
+
+def test_what_is_like_the_best_comes_before_what_is_as_near_and_unlike_it() -> None:
+    ranked = weigh([looked(1, dense=0.8), looked(2, turned=-1.0), looked(3)], QUESTION)
+    assert [i for i, _ in ranked] == [1, 3, 2]
+
+
+def test_a_chunk_beside_something_else_yields_to_one_that_stands_alone() -> None:
+    assert [i for i, _ in weigh([looked(1, beside=0.1), looked(2, beside=None)], QUESTION)] == [2, 1]
 
 
 def test_the_best_in_everything_has_a_score_of_one() -> None:
-    best, score = weigh([looked(1), looked(2, dense=0.1)])[0]
+    best, score = weigh([looked(1, beside=0.5), looked(2, dense=0.1)], QUESTION)[0]
     assert best == 1
     assert score == pytest.approx(1.0)
-    assert weigh([]) == []
+    assert weigh([], QUESTION) == []
 
 
-@given(st.lists(st.builds(Looked, st.integers(0, 9), *[st.floats(-1, 50)] * 3, st.integers(0, 10**7)), max_size=8))
+numbers = st.floats(-1, 50, width=32)
+chunks = st.builds(
+    Looked,
+    st.integers(0, 9),
+    st.builds(lambda a, b: np.asarray([a, b], dtype=np.float32), numbers, numbers),
+    st.floats(0, 50, width=32),
+    numbers,
+    st.none() | numbers,
+    st.integers(0, 10**7),
+)
+
+
+@given(st.lists(chunks, max_size=8))
 def test_any_chunks(chunks: list[Looked]) -> None:
-    chunks = [replace(chunk, keyword=max(chunk.keyword, 0.0)) for chunk in chunks]
-    scored = weigh(chunks)
+    scored = weigh(chunks, QUESTION)
     assert sorted(i for i, _ in scored) == sorted(chunk.id for chunk in chunks)
-    assert all(0 <= score <= 1.000001 for _, score in scored)
+    assert all(0 <= score <= 1 for _, score in scored)
+    assert scored == sorted(scored, key=lambda pair: (-pair[1], pair[0]))
