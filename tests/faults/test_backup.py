@@ -316,7 +316,10 @@ def test_a_signal_ends_a_backup_and_leaves_nothing(index: Path, tmp_path: Path, 
             time.sleep(0.05)
         assert os.read(read, 512)
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()  # where signals are ignored it would wait for ever
     os.close(read)
     os.close(write)
     assert process.returncode == 128 + number
