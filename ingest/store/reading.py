@@ -199,7 +199,8 @@ class Reader(Connection):
             some = ids[at : at + 500]
             marks = ",".join("?" * len(some))
             for i, vector in self.rows(
-                "SELECT c.id, n.vector FROM chunks c JOIN chunks n ON n.id IN (c.id - 1, c.id + 1) "  # in order in each
+                # A document's chunks are written one after the other, in reading order.
+                "SELECT c.id, n.vector FROM chunks c JOIN chunks n ON n.id IN (c.id - 1, c.id + 1) "
                 f"AND n.document_id = c.document_id WHERE c.id IN ({marks})",
                 *some,
             ):

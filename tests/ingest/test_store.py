@@ -47,6 +47,18 @@ def put(store: Store, text: str, name: str = "leave", size: int = 1_000) -> Ledg
     return store.add(document(text, name), chunks(text, size), embedded(chunks(text, size)))
 
 
+def test_what_stands_beside_a_chunk_is_of_its_own_document(store: Store) -> None:
+    put(store, "The first thing. " * 3, "before", size=17)
+    put(store, "The other thing. " * 3, "after", size=17)
+    put(store, "Alone.", "alone")
+    first, middle, last = (chunk.id for chunk in store.chunks_of("id-before"))
+    (alone,) = (chunk.id for chunk in store.chunks_of("id-alone"))
+    found = store.beside([first, middle, last, alone])
+    assert {i: len(vectors) for i, vectors in found.items()} == {first: 1, middle: 2, last: 1}
+    own = store.looked_at([middle], 256)[middle][0]
+    assert np.array_equal(found[first][0], own)
+
+
 # --- texts and places
 
 
