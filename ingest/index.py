@@ -253,9 +253,9 @@ class Index:
         """
         wanted = _Wanted(query, k, mode, vector, earlier, allowed)
         for _ in range(_TRIES):
-            self.refresh()
             if (hits := self._search(wanted, self._vector(wanted))) is not None:
                 return hits
+            self.refresh()
         with self._refreshing:
             while True:
                 self.refresh()
@@ -268,7 +268,7 @@ class Index:
         """The question's vector, where one is needed."""
         if wanted.mode == "keyword" or not wanted.query.strip():
             return None
-        if wanted.vector is None or wanted.vector.shape[-1] != self.dimension:  # embedded before all was embedded anew
+        if wanted.vector is None or wanted.vector.shape[-1] != self._derived.dimension:  # embedded before all was embedded anew
             return self.embed_query(wanted.query)
         return wanted.vector
 
@@ -339,7 +339,7 @@ class Index:
     def _look_closer(self, vector: Vectors, ranked: Ranking, keyword: dict[int, float]) -> tuple[Ranking, dict[int, float]]:
         """The ranking put in better order by what stands in the store, and each chunk's cosine."""
         ids = [i for i, _ in ranked]
-        found, beside = self._store.looked_at(ids, self.dimension), self._store.beside(ids)
+        found, beside = self._store.looked_at(ids, vector.shape[-1]), self._store.beside(ids)
         cosines = {i: float(own @ vector) for i, (own, _, _) in found.items()}
         looked = []
         for i, (own, sentences, characters) in found.items():

@@ -78,7 +78,9 @@ BLOCKED = "This question can't be answered here: {reason}"
 _CLOSEST = 3  # sections named in a refusal
 _TURNS = 6  # earlier turns that a follow-up may lean on
 _WRITES = 8  # uploads that may wait for their turn
-_WORKERS = 8  # threads for what blocks; what waits for one of them stands in its queue
+# Threads for what blocks; what waits for one of them stands in its queue. More would only take turns with the event loop.
+_WORKERS = 4
+_PAGES = 2  # and for reading a page of a file, which may take seconds: no question waits for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Bot:
         self._parts: Parts | None = None
         self._failure = ""
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="bot")
+        self._pages = ThreadPoolExecutor(_PAGES, thread_name_prefix="bot-pages")
         self._writing = asyncio.Lock()
         self._waiting_writes = 0
         self.spent: dict[str, Usage] = {}
@@ -171,7 +174,8 @@ class Bot:
             parts.parsers.close()
             parts.index.close()
             parts.memory.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._pages):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def ready(self) -> str | None:
         """None when questions can be answered, else what is missing, as a sentence."""
@@ -279,7 +283,7 @@ class Bot:
             vector = await self._asked(parts, draft, draft.standalone.text)
         if draft.standalone.before and not draft.refused:
             with trace.step("embed"):
-                vector = await self._in_thread(parts.retrieve.vector, draft.standalone)
+                vector = await parts.retrieve.awaited(draft.standalone)
 
         # 4. Find the passages that may hold the answer, without those that give orders to a model.
         if not draft.refused:
@@ -350,7 +354,8 @@ class Bot:
         """Where the characters from `start` to `end` of a document stand on its pages; nothing where it has none, or where
         they are not found. Raises DocumentNotFound, or SourceError where the original can't be given out or read."""
         parts = self._shown_to(allowed or self.everyone)
-        return await self._in_thread(self._places, parts, document_id, start, end)
+        looking = partial(self._places, parts, document_id, start, end)
+        return await asyncio.get_running_loop().run_in_executor(self._pages, looking)
 
     async def remove(self, document_id: str) -> LedgerEntry:
         """Take a document out of the index. Raises DocumentNotFound, IndexBusy or IndexReadOnly."""
@@ -407,7 +412,7 @@ class Bot:
         """The question's vector, once the rails have seen it: what they refuse stands in `draft.refused`, what they mask is
         masked in the draft."""
         with draft.trace.step("embed"):
-            vector = await self._in_thread(parts.retrieve.embed, question)
+            [vector] = await parts.retrieve.embed.awaited([question])
         with draft.trace.step("rails"):
             checked = await parts.rails.check_question(question, vector, draft.budget)
         draft.verdicts.extend(checked.verdicts)
@@ -421,7 +426,8 @@ class Bot:
         if draft.refused:
             return vector
         with draft.trace.step("embed"):
-            return await self._in_thread(parts.retrieve.embed, checked.text)
+            [vector] = await parts.retrieve.embed.awaited([checked.text])
+            return vector
 
     @staticmethod
     async def _screen(parts: Parts, draft: _Draft) -> None:
@@ -524,27 +530,31 @@ class Bot:
             counts=dict(draft.counts),
             rails=tuple(draft.verdicts),
         )
+        draft.accounted = True
         if keep:
             with draft.trace.step("memory"):
-                kept = await self._in_thread(self._keep, parts, draft, replace(answer, timings_ms=draft.trace.timings_ms()))
+                timed = replace(answer, timings_ms=draft.trace.timings_ms())
+                kept = await asyncio.shield(self._in_thread(self._keep, parts, draft, timed))
             if not kept:
                 answer = replace(answer, notes=(*answer.notes, NOT_KEPT))
-        draft.accounted = True
-        if draft.budget.by_model:
+        elif draft.budget.by_model:
             await asyncio.shield(self._in_thread(self._account, parts, draft, keep))
         return replace(answer, timings_ms=draft.trace.timings_ms())
 
-    @staticmethod
-    def _keep(parts: Parts, draft: _Draft, answer: Answer) -> bool:
-        """Whether the turn is kept; where it can't be, the answer is there all the same."""
+    @classmethod
+    def _keep(cls, parts: Parts, draft: _Draft, answer: Answer) -> bool:
+        """Keep the turn and what LLMs took for it. Whether it is kept: where it can't be, the answer is there all the same."""
+        kept = True
         try:
-            parts.memory.save(draft.question, answer, new=draft.new, owner=draft.owner)
+            parts.memory.save(draft.question, answer, new=draft.new, owner=draft.owner, spent=draft.budget.by_model)
+            return kept
         except StateError as error:
             _log.error("The turn was not kept: %s", error)
-            return False
+            kept = False
         except NotFound:
             _log.info("The conversation %s was deleted while it was answered.", draft.conversation_id)
-        return True
+        cls._account(parts, draft, keep=True)
+        return kept
 
     @staticmethod
     def _account(parts: Parts, draft: _Draft, keep: bool) -> None:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Database:
         try:
             self._url = sa.make_url(url)
             self._engine = _engine(self._url)
+            self._writer = threading.Lock() if self._url.get_backend_name() == "sqlite" else nullcontext()
         except ArgumentError as error:
             shown = url if "@" not in url else f"{url.partition('://')[0]}://…"  # it may hold a password
             raise StateError(
@@ -94,10 +95,15 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def transaction(self, *, translate: bool = True) -> Iterator[sa.Connection]:
-        """One transaction. Without `translate` an IntegrityError comes as it is; all else is a StateError."""
+    def transaction(self, *, translate: bool = True, often: bool = False) -> Iterator[sa.Connection]:
+        """One transaction. Without `translate` an IntegrityError comes as it is; all else is a StateError.
+
+        What is written `often`, for every question, stands in line: SQLite takes one writer at a time, and whoever finds
+        another at it sleeps and tries again, while others pass by.
+        """
         self.open()
-        with self.translated(keep=() if translate else (IntegrityError,)), self._engine.begin() as connection:
+        line = self._writer if often else nullcontext()
+        with self.translated(keep=() if translate else (IntegrityError,)), line, self._engine.begin() as connection:
             yield connection
 
     @contextmanager

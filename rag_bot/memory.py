@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
@@ -117,17 +118,26 @@ class Memory:
             if not row.answer_object["blocked"]
         ]
 
-    def save(self, asked: str, answer: Answer, *, new: bool = True, owner: str | None = None) -> None:
-        """Keep an answer as the next turn of its conversation; one that isn't there is made if it is `new`.
+    def save(
+        self,
+        asked: str,
+        answer: Answer,
+        *,
+        new: bool = True,
+        owner: str | None = None,
+        spent: Mapping[str, Usage] = MappingProxyType({}),
+    ) -> None:
+        """Keep an answer as the next turn of its conversation, with what each LLM took for it (`spent`); a conversation that
+        isn't there is made if it is `new`.
 
-        Raises `NotFound` if it isn't: it was deleted while the answer was made.
+        Raises `NotFound` if it isn't: it was deleted while the answer was made. Nothing is kept then.
         """
         try:
-            self._save(asked, answer, new, owner)
+            self._save(asked, answer, new, owner, spent)
         except IntegrityError:
             # Two answers made the same new conversation at once; the second finds it there.
             with self.database.translated():
-                self._save(asked, answer, new, owner)
+                self._save(asked, answer, new, owner, spent)
 
     def conversations(self, limit: int = 50, before: str | None = None, owner: str | None = None) -> list[Conversation]:
         """Conversations, last used first; `before` is the `updated_at` of the last one seen, to go on from there."""
@@ -205,20 +215,9 @@ class Memory:
 
     def spent(self, answer_id: str, by_model: Mapping[str, Usage], conversation_id: str = "", key: str = "") -> None:
         """Keep what each LLM took for an answer. `conversation_id` is empty where the caller keeps the conversation."""
-        at = now()
-        place = {"at": at, "day": at[:10], "answer_id": answer_id, "conversation_id": conversation_id, "key": key}
-        rows = [
-            {
-                **place,
-                "model": model,
-                "prompt_tokens": usage.prompt_tokens,
-                "completion_tokens": usage.completion_tokens,
-                "cost": usage.cost,
-            }
-            for model, usage in by_model.items()
-        ]
+        rows = _spendings(answer_id, by_model, conversation_id, key)
         if rows:
-            with self.transaction() as connection:
+            with self.transaction(often=True) as connection:
                 connection.execute(sa.insert(_usage), rows)
 
     def spent_since(self, key: str, since: date) -> tuple[int, float]:
@@ -249,10 +248,10 @@ class Memory:
         """Let go of the database; a later call opens it again."""
         self.database.close()
 
-    def _save(self, asked: str, answer: Answer, new: bool, owner: str | None) -> None:
+    def _save(self, asked: str, answer: Answer, new: bool, owner: str | None, spent: Mapping[str, Usage]) -> None:
         at, asked = now(), plain(asked)
         key = plain(answer.conversation_id)
-        with self.transaction(translate=False) as connection:
+        with self.transaction(translate=False, often=True) as connection:
             # The update comes first because it locks: turns of one conversation are then numbered one after another.
             touched = sa.update(_conversations).where(_conversations.c.id == key, _owned(owner)).values(updated_at=at)
             if not connection.execute(touched).rowcount:
@@ -275,10 +274,27 @@ class Memory:
                     at=at,
                 )
             )
+            if rows := _spendings(answer.answer_id, spent, key, owner or ""):
+                connection.execute(sa.insert(_usage), rows)
 
-    def transaction(self, *, translate: bool = True) -> AbstractContextManager[sa.Connection]:
+    def transaction(self, *, translate: bool = True, often: bool = False) -> AbstractContextManager[sa.Connection]:
         """One transaction on the database, also for tables that others keep there: see `Database.transaction`."""
-        return self.database.transaction(translate=translate)
+        return self.database.transaction(translate=translate, often=often)
+
+
+def _spendings(answer_id: str, by_model: Mapping[str, Usage], conversation_id: str, key: str) -> list[dict[str, Any]]:
+    at = now()
+    place = {"at": at, "day": at[:10], "answer_id": answer_id, "conversation_id": conversation_id, "key": key}
+    return [
+        {
+            **place,
+            "model": model,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "cost": usage.cost,
+        }
+        for model, usage in by_model.items()
+    ]
 
 
 def _owned(owner: str | None) -> sa.ColumnElement[bool]:

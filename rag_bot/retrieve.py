@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 from collections.abc import Sequence
@@ -42,13 +43,11 @@ class QueryEmbedder:
 
     def all(self, texts: Sequence[str]) -> list[Vectors]:
         """The same of several texts, which are put into the queue together."""
-        futures: list[Future[Vectors]] = [Future() for _ in texts]
-        with self._closing:  # what came after the end of the queue would wait for ever
-            if self._closed:
-                raise Busy("The service is stopping.", "Ask again in a moment.")
-            for text, future in zip(texts, futures, strict=True):
-                self._waiting.put((text, future))
-        return [future.result() for future in futures]
+        return [future.result() for future in self._put(texts)]
+
+    async def awaited(self, texts: Sequence[str]) -> list[Vectors]:
+        """The same, without a thread that blocks for them."""
+        return await asyncio.gather(*map(asyncio.wrap_future, self._put(texts)))
 
     def close(self) -> None:
         """Embed what waits, then end."""
@@ -56,6 +55,15 @@ class QueryEmbedder:
             self._closed = True
             self._waiting.put(None)
         self._thread.join()
+
+    def _put(self, texts: Sequence[str]) -> list[Future[Vectors]]:
+        futures: list[Future[Vectors]] = [Future() for _ in texts]
+        with self._closing:  # what came after the end of the queue would wait for ever
+            if self._closed:
+                raise Busy("The service is stopping.", "Ask again in a moment.")
+            for text, future in zip(texts, futures, strict=True):
+                self._waiting.put((text, future))
+        return futures
 
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -66,7 +74,9 @@ class QueryEmbedder:
                     self._waiting.put(None)
                     break
                 batch.append(following)
-            self._embed([question for question, _ in batch], [future for _, future in batch])
+            wanted = [(question, future) for question, future in batch if future.set_running_or_notify_cancel()]
+            if wanted:
+                self._embed([question for question, _ in wanted], [future for _, future in wanted])
 
     def _embed(self, questions: Sequence[str], futures: Sequence[Future[Vectors]]) -> None:
         try:
@@ -88,12 +98,11 @@ class Retriever:
 
     def vector(self, question: Standalone) -> Vectors:
         """The unit vector to search with, shape (dimension,): the question's, drawn towards the turn before it."""
-        if not question.before:
-            return self.embed(question.text)
-        own, before = self.embed.all([question.own, question.before])
-        mixed: Vectors = own + _BEFORE * before
-        length = float((mixed @ mixed) ** 0.5)
-        return mixed / length if length > 0 else own
+        return _drawn(*self.embed.all(_said(question)))
+
+    async def awaited(self, question: Standalone) -> Vectors:
+        """The same, without a thread that blocks for it."""
+        return _drawn(*await self.embed.awaited(_said(question)))
 
     def __call__(
         self,
@@ -115,3 +124,15 @@ class Retriever:
             return self._index.search(question, k, mode, vector=vector, earlier=earlier, allowed=allowed)
         hits = self._index.search(question, max(k, self._reranked), mode, vector=vector, earlier=earlier, allowed=allowed)
         return self._rerank(question, hits)[:k]
+
+
+def _said(question: Standalone) -> list[str]:
+    return [question.own, question.before] if question.before else [question.text]
+
+
+def _drawn(own: Vectors, before: Vectors | None = None) -> Vectors:
+    if before is None:
+        return own
+    mixed: Vectors = own + _BEFORE * before
+    length = float((mixed @ mixed) ** 0.5)
+    return mixed / length if length > 0 else own

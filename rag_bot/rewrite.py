@@ -37,7 +37,7 @@ class ByRules:
     """Needs no LLM."""
 
     async def __call__(self, question: str, turns: Sequence[Turn], budget: Budget) -> Standalone:
-        return await asyncio.to_thread(rewrite, question, turns)
+        return await asyncio.to_thread(rewrite, question, turns) if turns else rewrite(question, turns)
 
 
 class ByLLM:

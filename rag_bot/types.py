@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 from ingest.types import Hit, Twin
@@ -98,7 +98,9 @@ class Citation:
 
     def as_dict(self) -> dict[str, Any]:
         """The public form; `also` is there where there is such a place."""
-        return {name: value for name, value in asdict(self).items() if value or name != "also"}
+        data = _fields(self)
+        also = data.pop("also")
+        return data | {"also": [asdict(twin) for twin in also]} if also else data
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,9 @@ class RailVerdict:
 
     def as_dict(self) -> dict[str, Any]:
         """The public form: without the detail, by which one could learn to get past a rail."""
-        return {name: value for name, value in asdict(self).items() if name != "detail"} | {"ms": round(self.ms, 3)}
+        data = _fields(self) | {"ms": round(self.ms, 3)}
+        del data["detail"]
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +226,13 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """The answer object of the public contract, ready for JSON."""
-        data = asdict(self)
+        data = _fields(self)
+        data["sentences"] = [_fields(sentence) for sentence in self.sentences]
+        data["usage"] = _fields(self.usage)
         data["citations"] = [citation.as_dict() for citation in self.citations]
         data["rails"] = [verdict.as_dict() for verdict in self.rails]
         if self.blocked:
-            data["blocked"] = {name: data["blocked"][name] for name in ("rail", "reason", "message")}
+            data["blocked"] = {name: getattr(self.blocked, name) for name in ("rail", "reason", "message")}
         return data
 
 
@@ -276,3 +282,8 @@ class DoneEvent:
 
 
 Event: TypeAlias = StatusEvent | SourcesEvent | SentenceEvent | BlockedEvent | DoneEvent
+
+
+def _fields(thing: Any) -> dict[str, Any]:
+    """The fields of a dataclass as they are; `asdict` copies each to the bottom, which takes ten times as long."""
+    return {field.name: getattr(thing, field.name) for field in fields(thing)}

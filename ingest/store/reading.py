@@ -16,6 +16,8 @@ from ingest.store.connection import Connection
 from ingest.store.rows import HELD, INFO, PIECE, SCALE, STANDING, info_of, quarantined_of, read_findings, unpacked
 from ingest.types import Chunk, Document, DocumentInfo, DocumentState, LedgerEntry, Quarantined, Run, Standing
 
+_FAR = 1 << 62  # beyond the end of any text
+
 
 class Reader(Connection):
     """Reads what the tables hold; a store of an older schema as if it had what it lacks, empty."""
@@ -54,7 +56,7 @@ class Reader(Connection):
     def document(self, document_id: str) -> DocumentInfo:
         row = self.row(f"{self._infos} WHERE id = ?", document_id)
         if row is None:
-            raise DocumentNotFound(f"There is no document {document_id!r} in the index.", "`ingest list` shows what there is.")
+            raise _unknown(document_id)
         return info_of(row)
 
     def find(self, source: str) -> DocumentInfo | None:
@@ -89,15 +91,15 @@ class Reader(Connection):
 
     def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
         """The characters from `start` to `end` of a document's text."""
-        info = self.document(document_id)
-        end = info.characters if end is None else min(end, info.characters)
-        if start >= end:
-            return ""
+        end = _FAR if end is None else max(start, end)
         first, last = start // PIECE, (end - 1) // PIECE
-        rows = self.rows(
-            "SELECT text FROM pieces WHERE document_id = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal",
-            document_id, first, last,
+        rows = self.rows(  # a document without such a piece has one row all the same
+            "SELECT coalesce(p.text, '') FROM documents d "
+            "LEFT JOIN pieces p ON p.document_id = d.id AND p.ordinal BETWEEN ? AND ? WHERE d.id = ? ORDER BY p.ordinal",
+            first, last, document_id,
         )  # fmt: skip
+        if not rows:
+            raise _unknown(document_id)
         return "".join(str(row[0]) for row in rows)[start - first * PIECE : end - first * PIECE]
 
     def chunks(self, ids: Sequence[int]) -> dict[int, tuple[str, Chunk]]:
@@ -279,3 +281,7 @@ class Reader(Connection):
             findings=read_findings(str(findings)),
             places=read_places(places[0]) if places else (),
         )
+
+
+def _unknown(document_id: str) -> DocumentNotFound:
+    return DocumentNotFound(f"There is no document {document_id!r} in the index.", "`ingest list` shows what there is.")

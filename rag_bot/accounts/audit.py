@@ -44,7 +44,7 @@ class Audit:
     def add(self, line: Line) -> None:
         row = {column: getattr(line, column) for column in _COLUMNS}
         row |= {"at": line.at or now(), "object": plain(line.object)[:_LONGEST], "detail": dict(line.detail)}
-        with self._memory.transaction() as connection:
+        with self._memory.transaction(often=True) as connection:
             connection.execute(sa.insert(_audit).values(row))
 
     def lines(

@@ -111,7 +111,7 @@ class Counting:
         if not limited:
             return []
         self._tidy(now)
-        with suppress(_Over), self._memory.transaction() as connection:
+        with suppress(_Over), self._memory.transaction(often=True) as connection:
             for name, what, seconds, limit in limited:
                 amount = self._add(connection, principal.id, f"{what}/{seconds}", seconds, now)
                 standings.append(Standing(name, limit, seconds, limit - amount, _reset(now, seconds)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -94,6 +95,23 @@ def test_an_error_reaches_all_of_its_batch_and_nobody_else(embed: QueryEmbedder,
                 future.result()
         assert good.result().shape == (256,)
     assert embed("good again").shape == (256,)
+
+
+async def test_a_question_that_nobody_waits_for_any_more_is_passed_over(embed: QueryEmbedder, embedder: Counting) -> None:
+    embedder.go_on.clear()
+    held = asyncio.create_task(embed.awaited(["one"]))  # it is being embedded when its asker goes
+    assert await asyncio.to_thread(embedder.begun.wait, 30)
+    gone, staying = (asyncio.create_task(embed.awaited([text])) for text in ("two", "three"))
+    await asyncio.sleep(0)
+    wait_for(embed, 2)
+    for task in (held, gone):
+        task.cancel()
+    await asyncio.wait([held, gone])
+    embedder.go_on.set()
+    [vector] = await asyncio.wait_for(staying, 30)
+    assert np.array_equal(vector, HashEmbedder().embed_documents(["three"])[0])
+    assert embedder.batches == [1, 1]
+    assert await embed.awaited(["four"])
 
 
 def test_closing_embeds_what_waits_and_refuses_what_comes_later(embed: QueryEmbedder, embedder: Counting) -> None:

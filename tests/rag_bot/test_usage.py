@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rag_bot.bot import Bot
+from rag_bot.bot import NOT_KEPT, Bot
 from rag_bot.cli import main
 from rag_bot.errors import StateError
 from rag_bot.memory import Memory, Spending
@@ -193,13 +193,21 @@ async def test_an_answer_is_given_although_what_it_cost_can_not_be_kept(
     home: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Full(Memory):
-        def spent(self, *arguments: Any, **named: Any) -> None:
+        def save(self, *arguments: Any, **named: Any) -> None:
             raise StateError("The disk is full.")
 
-    async with running(choosing(home, scripted(tmp_path, "marvin", {"say": "1"})), memory=Full(home.state_url)) as bot:
-        answer = await bot.answer(LEAVE)
-    assert not answer.abstained and answer.usage.completion_tokens == 1
+        def spent(self, *arguments: Any, **named: Any) -> None:
+            raise StateError("The disk is still full.")
+
+    settings = choosing(home, scripted(tmp_path, "marvin", {"say": "1"}, {"say": "1"}))
+    async with running(settings, memory=Full(home.state_url)) as bot:
+        kept = await bot.answer(LEAVE)
+        theirs = await bot.answer(LEAVE, turns=[])
+    for answer in (kept, theirs):
+        assert not answer.abstained and answer.usage.completion_tokens == 1
+    assert NOT_KEPT in kept.notes and NOT_KEPT not in theirs.notes
     assert "The disk is full." in caplog.text
+    assert caplog.text.count("The disk is still full.") == 2
 
 
 # --- /metrics and the routes

@@ -101,6 +101,14 @@ async def test_a_rail_that_takes_too_long_refuses() -> None:
     assert time.monotonic() - began < 0.45
 
 
+async def test_rails_after_one_that_hangs_are_heard_all_the_same() -> None:
+    local = changed(size=slow, injection=slow, **{"personal data": local_rails(question_personal="refuse")["personal data"]})
+    checked = await ask(NemoRails(local, seconds=0.05, fail_open=["size", "injection"]), EMAIL)
+    assert [verdict.rail for verdict in checked.verdicts] == ["size", "injection", "harm", "personal data"]
+    assert [verdict.reason for verdict in checked.verdicts][:2] == ["timeout", "timeout"]
+    assert (checked.verdict.rail, checked.verdict.reason) == ("personal data", "personal-data/email")
+
+
 async def test_personal_data_is_let_through_masked_or_refused() -> None:
     assert (await ask(NemoRails(local_rails()), EMAIL)).text == EMAIL
     masked = await ask(NemoRails(local_rails(question_personal="mask")), EMAIL)
