@@ -61,9 +61,10 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         inbox: asyncio.Queue[Any] = asyncio.Queue()
         # One task runs the events from first to last, because a generator may keep what belongs to a task (a timeout).
+        pumping = asyncio.create_task(_pump(self._events, inbox))
         tasks = [
-            asyncio.create_task(_pump(self._events, inbox)),
-            asyncio.create_task(_tell(inbox, "gone", _hang_up(receive))),
+            pumping,
+            asyncio.create_task(_tell(inbox, "gone", _hang_up(receive, pumping))),
             asyncio.create_task(_tell(inbox, "stopping", self._service.stopping.wait())),
         ]
         try:
@@ -127,9 +128,12 @@ async def _tell(inbox: asyncio.Queue[Any], sign: _Sign, happening: Coroutine[Any
     inbox.put_nowait(sign)
 
 
-async def _hang_up(receive: Receive) -> None:
+async def _hang_up(receive: Receive, work: asyncio.Task[Any] | None = None) -> None:
+    """Wait for it; the work is cancelled at once, since a busy loop is long in coming round to whoever else would."""
     while (await receive())["type"] != "http.disconnect":
         pass
+    if work:
+        work.cancel()
 
 
 async def _next(inbox: asyncio.Queue[Any], send: Send) -> Any:
