@@ -149,8 +149,8 @@ class Service:
         # What is missing (an index, a database) may come while the service waits: try until it is there.
         while True:
             try:
+                await self._first_admin()  # before the bot: whoever finds the service ready can sign in
                 await self.bot.start()
-                await self._first_admin()
             except (BotError, IngestError) as error:
                 sentence = sentence_of(error)
                 if sentence != self._failure:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from ingest.build import open_pipeline
@@ -66,7 +68,6 @@ def company(
     memory = Memory(settings.state_url)
     with client_of(build_bot(settings)) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200)
-        wait_until(Accounts(memory).users.any)
         found = Company(client, Accounts(memory), settings)
         for info in client.get("/v1/documents", headers=found.key("reader", "hr")).json()["documents"]:
             found.documents[info["source"]] = info["document_id"]
@@ -82,6 +83,24 @@ def signed_in(company: Company, name: str = "admin", password: str = WORDS) -> d
 
 
 # --- who comes in
+
+
+def test_whoever_finds_the_service_ready_can_sign_in(real_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, go_on, first_admin = Event(), Event(), Accounts.first_admin
+
+    def slowly(self: Accounts, password: str) -> bool:
+        started.set()
+        assert go_on.wait(30)
+        return first_admin(self, password)
+
+    monkeypatch.setattr(Accounts, "first_admin", slowly)
+    settings = real_settings.model_copy(update={"auth": "on", "admin_password": SecretStr(WORDS)})
+    with client_of(build_bot(settings)) as client:
+        assert started.wait(30)
+        assert client.get("/health/ready").status_code == 503
+        go_on.set()
+        wait_until(lambda: client.get("/health/ready").status_code == 200)
+        assert client.post("/v1/session", json={"name": "admin", "password": WORDS}).status_code == 200
 
 
 def test_nobody_unknown_gets_past_the_door(company: Company) -> None:
