@@ -78,8 +78,12 @@ BLOCKED = "This question can't be answered here: {reason}"
 _CLOSEST = 3  # sections named in a refusal
 _TURNS = 6  # earlier turns that a follow-up may lean on
 _WRITES = 8  # uploads that may wait for their turn
-# Threads for what blocks; what waits for one of them stands in its queue. More would only take turns with the event loop.
+# Threads for what blocks, and as many for keeping turns, which may wait for the database; what waits for one of them stands in
+# its queue. More would only take turns with the event loop.
 _WORKERS = 4
+# Questions whose passages are found and weighed at a time. That is work of the processor: more at once are done no sooner, and
+# who hangs up waits for rounds of the loop in which many other answers begin.
+_READ = 2
 _PAGES = 2  # and for reading a page of a file, which may take seconds: no question waits for that
 
 
@@ -153,7 +157,8 @@ class Bot:
         self._failure = ""
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="bot")
         self._pages = ThreadPoolExecutor(_PAGES, thread_name_prefix="bot-pages")
-        self._writing = asyncio.Lock()
+        self._keepers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="bot-keeps")
+        self._reading, self._writing = asyncio.Semaphore(_READ), asyncio.Lock()
         self._waiting_writes = 0
         self.spent: dict[str, Usage] = {}
 
@@ -174,7 +179,7 @@ class Bot:
             parts.parsers.close()
             parts.index.close()
             parts.memory.close()
-        for threads in (self._threads, self._pages):
+        for threads in (self._threads, self._keepers, self._pages):
             threads.shutdown(wait=False, cancel_futures=True)
 
     def ready(self) -> str | None:
@@ -285,33 +290,18 @@ class Bot:
             with trace.step("embed"):
                 vector = await parts.retrieve.awaited(draft.standalone)
 
-        # 4. Find the passages that may hold the answer, without those that give orders to a model.
+        # 4. Find the passages that may hold the answer, and weigh their sentences: is it there?
         if not draft.refused:
             yield StatusEvent("search")
-            with trace.step("search"):
-                draft.hits = await self._in_thread(
-                    lambda: self._found(
-                        parts,
-                        draft.standalone.searched,
-                        self.settings.passages,
-                        draft.allowed,
-                        vector=vector,
-                        earlier=draft.standalone.earlier,
-                    )
-                )
-            await self._screen(parts, draft)
+            await self._read(parts, draft, vector)
         if draft.refused:
             yield BlockedEvent(draft.refused)
             yield DoneEvent(await self._finish(parts, draft, keep=keep, blocked=draft.refused))
             return
         yield SourcesEvent(tuple(draft.hits))
-
-        # 5. Weigh their sentences: is the answer there?
         yield StatusEvent("read")
-        with trace.step("evidence"):
-            await self._in_thread(self._weigh, parts, draft, vector)
 
-        # 6. Answer, and release each sentence that the gate and the rails let through.
+        # 5. Answer, and release each sentence that the gate and the rails let through.
         if parts.confidence.enough(draft.confidence):
             yield StatusEvent("answer")
             async with aclosing(self._released(parts, draft)) as released:
@@ -321,7 +311,7 @@ class Bot:
         if cut and parts.gate.mode == "strict" and draft.model != parts.quote.name:
             draft.notes.append(f"{_many(cut, 'sentence')} left out: the sources don't carry {'it' if cut == 1 else 'them'}.")
 
-        # 7. Keep the turn, then hand over the whole. A rail that left no sentence has refused the answer.
+        # 6. Keep the turn, then hand over the whole. A rail that left no sentence has refused the answer.
         blocked = None if draft.sentences else draft.refused
         if blocked:
             yield BlockedEvent(blocked)
@@ -429,6 +419,22 @@ class Bot:
             [vector] = await parts.retrieve.embed.awaited([checked.text])
             return vector
 
+    async def _read(self, parts: Parts, draft: _Draft, vector: Vectors) -> None:
+        """Find passages, set those aside that give orders to a model, and weigh the sentences of the others."""
+        with draft.trace.step("queue"):
+            await self._reading.acquire()
+        try:
+            with draft.trace.step("search"):
+                found = partial(self._found, vector=vector, earlier=draft.standalone.earlier)
+                query, k = draft.standalone.searched, self.settings.passages
+                draft.hits = await self._in_thread(found, parts, query, k, draft.allowed)
+            await self._screen(parts, draft)
+            if not draft.refused:
+                with draft.trace.step("evidence"):
+                    await self._in_thread(self._weigh, parts, draft, vector)
+        finally:
+            self._reading.release()
+
     @staticmethod
     async def _screen(parts: Parts, draft: _Draft) -> None:
         with draft.trace.step("rails"):
@@ -534,7 +540,7 @@ class Bot:
         if keep:
             with draft.trace.step("memory"):
                 timed = replace(answer, timings_ms=draft.trace.timings_ms())
-                kept = await asyncio.shield(self._in_thread(self._keep, parts, draft, timed))
+                kept = await asyncio.shield(self._in_thread(self._keep, parts, draft, timed, threads=self._keepers))
             if not kept:
                 answer = replace(answer, notes=(*answer.notes, NOT_KEPT))
         elif draft.budget.by_model:
@@ -615,9 +621,9 @@ class Bot:
         await self._in_thread(parts.index.refresh)
         return result
 
-    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+    async def _in_thread(self, function: Callable[..., T], *arguments: object, threads: ThreadPoolExecutor | None = None) -> T:
         inside = partial(copy_context().run, function, *arguments)  # whose trace it is, is known there as well
-        return await asyncio.get_running_loop().run_in_executor(self._threads, inside)
+        return await asyncio.get_running_loop().run_in_executor(threads or self._threads, inside)
 
 
 async def _in_daemon(function: Callable[[], T]) -> T:

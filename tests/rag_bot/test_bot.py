@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
@@ -286,7 +287,18 @@ async def test_a_refusal_has_no_sentence_among_its_events(asked: Bot) -> None:
 
 async def test_every_step_is_timed(asked: Bot) -> None:
     timings = (await asked.answer(LEAVE)).timings_ms
-    assert set(timings) == {"rewrite", "rails", "embed", "search", "evidence", "gate", "first_sentence", "memory", "total"}
+    assert set(timings) == {
+        "rewrite",
+        "rails",
+        "embed",
+        "queue",
+        "search",
+        "evidence",
+        "gate",
+        "first_sentence",
+        "memory",
+        "total",
+    }
     assert all(0 <= ms <= timings["total"] for ms in timings.values())
 
 
@@ -322,6 +334,38 @@ async def test_a_task_that_is_cancelled_keeps_nothing(home: Settings) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert bot.memory.conversations() == []
+
+
+async def test_few_questions_are_looked_up_at_a_time_and_who_leaves_the_queue_holds_up_nobody(
+    asked: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, go_on, search = threading.Lock(), threading.Event(), asked.index.search
+    at_once, most = 0, 0
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        try:
+            assert go_on.wait(30)
+            return search(*arguments, **named)
+        finally:
+            with lock:
+                at_once -= 1
+
+    monkeypatch.setattr(asked.index, "search", watched)
+    asking = [asyncio.create_task(asked.answer(LEAVE)) for _ in range(8)]
+    while at_once < 2:
+        await asyncio.sleep(0.01)
+    for left in (asking[3], asking[5]):
+        left.cancel()
+    await asyncio.sleep(0.1)
+    assert most == 2
+    go_on.set()
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert [isinstance(answer, Answer) for answer in answers].count(True) == 6
+    assert most == 2
 
 
 async def test_many_questions_at_once_get_their_own_answers(asked: Bot) -> None:
