@@ -254,16 +254,16 @@ class Derived:
 
     def _write_vectors(self, name: str, exact_up_to: int) -> Artifact:
         path = self._folder / name
-        index = VectorIndex.build(
+        count, settings = VectorIndex.write(
+            path,
             self.dimension,
             self._store.vectors(0, self.dimension),
             count=self._store.counts()[1],
             spool=path.with_suffix(".spool"),
             exact_up_to=exact_up_to,
         )
-        index.save(path)
         _sync_file(path)
-        return Artifact(name, {name: hash_file(path)}, self._store.counts()[2], len(index), index.settings)
+        return Artifact(name, {name: hash_file(path)}, self._store.counts()[2], count, settings)
 
     def _write_keywords(self, name: str, removed: set[int], *, whole: bool) -> Artifact:
         folder, old = self._folder / name, self.manifest.keywords

@@ -161,7 +161,7 @@ class Reader(Connection):
         """Ids of chunks that are gone but may still stand in a published file."""
         return {int(row[0]) for row in self.rows("SELECT chunk_id FROM removed")}
 
-    def vectors(self, after: int = 0, dimension: int = 0, batch: int = 16_384) -> Iterator[tuple[list[int], Vectors]]:
+    def vectors(self, after: int = 0, dimension: int = 0, batch: int = 2_048) -> Iterator[tuple[list[int], Vectors]]:
         """Ids and vectors of the chunks whose id is above `after`, in order of id, by batches."""
         while True:
             rows = self.rows("SELECT id, vector FROM chunks WHERE id > ? ORDER BY id LIMIT ?", after, batch)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ingest.embedder import Vectors
 from ingest.vectors.compressed import LEAST, Compressed, read
-from ingest.vectors.exact import Exact
+from ingest.vectors.exact import Exact, write_exact
 from ingest.vectors.gpu import MOST_FOUND, OnGpu, check_memory
 from ingest.vectors.library import Among, Chosen, Ids, Settings, gpus, load_faiss
 from ingest.vectors.spool import Spool
@@ -62,6 +62,25 @@ class VectorIndex:
             kept.fill(batches)
             new._ids, new._rows = kept.ids, Compressed.build(kept)
         return new
+
+    @classmethod
+    def write(
+        cls,
+        path: Path,
+        dimension: int,
+        batches: Iterable[tuple[list[int], Vectors]],
+        *,
+        count: int,
+        spool: Path,
+        exact_up_to: int = EXACT_UP_TO,
+    ) -> tuple[int, Settings]:
+        """As `build` and `save`; how many vectors there are, and the index's settings. An exact index goes to the disk batch by
+        batch, so that memory does not grow with it."""
+        if count <= max(exact_up_to, LEAST):
+            return write_exact(path, dimension, batches), {}
+        built = cls.build(dimension, batches, count=count, spool=spool, exact_up_to=exact_up_to)
+        built.save(path)
+        return len(built), built.settings
 
     def add(self, ids: list[int], vectors: Vectors) -> None:
         """Only to an exact index."""

@@ -51,6 +51,24 @@ def test_fewer_than_asked_for() -> None:
     assert VectorIndex(DIMENSION).search(vectors[0], 5) == []
 
 
+@pytest.mark.parametrize("count", [0, 1, 100])
+def test_what_is_written_batch_by_batch_is_what_faiss_would_write(tmp_path: Path, count: int) -> None:
+    vectors = unit_vectors(count)
+    ids = [10 + 2 * n for n in range(count)]
+    batches = [(ids[:30], vectors[:30]), (ids[30:], vectors[30:])] if count else []
+    written, settings = VectorIndex.write(tmp_path / "written", DIMENSION, batches, count=count, spool=tmp_path / "spool")
+    VectorIndex.build(DIMENSION, batches).save(tmp_path / "saved")
+    assert (written, settings) == (count, {})
+    assert (tmp_path / "written").read_bytes() == (tmp_path / "saved").read_bytes()
+
+
+def test_a_faiss_that_reads_its_files_otherwise_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faiss = load_faiss()
+    monkeypatch.setattr(faiss, "read_index", lambda *_: faiss.IndexIDMap(faiss.IndexFlatIP(DIMENSION)))
+    with pytest.raises(RuntimeError, match="does not read what was written"):
+        VectorIndex.write(tmp_path / "v", DIMENSION, [([3], unit_vectors(1))], count=1, spool=tmp_path / "spool")
+
+
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     vectors = unit_vectors(100)
     index = built(vectors)
