@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby, pairwise, zip_longest
 
 from ingest.places import Place, within
@@ -43,6 +44,8 @@ class Chunker:
         # Tokens at a seam of two texts may split otherwise than alone: a small margin keeps the sum below the maximum.
         self._room = max_tokens - 8
         self._limit = limit
+        # The chunks of a section, and often the sections of a document, stand below the same lines.
+        self._cut_context = lru_cache(maxsize=64)(self._cut_to_share)
 
     def __call__(self, document: Document) -> list[Chunk]:
         return list(self.chunks(document))
@@ -52,7 +55,7 @@ class Chunker:
         for _, passages in groupby(_passages(document), key=lambda passage: passage[0]):
             group = [block for _, block in passages]
             header = group[0].header
-            context = sum(self._count(self._context(document, group[0].heading, header)))
+            _, context = self._context(document, group[0].heading, header)
             limit = max(1, min(self._limit, self._room - context))
             packs = _pack(list(self._units(document.text, group, limit)), limit)
             places = [place for block in group for place in block.places]
@@ -62,23 +65,27 @@ class Chunker:
     def text_to_embed(self, document: Document, chunk: Chunk) -> str:
         """The chunk's text below its context: title, headings and the header of its table, cut to their share."""
         header = chunk.header if chunk.header and chunk.header[0] < chunk.start else None
-        return "\n".join([*self._context(document, chunk.heading, header), chunk.text])
+        return "\n".join([*self._context(document, chunk.heading, header)[0], chunk.text])
 
     def spans_to_embed(self, text: str, chunk: Chunk) -> list[Span]:
         """Where in the text to embed the chunk's sentences stand."""
         shift = len(text) - len(chunk.text)
         return [(start + shift, end + shift) for start, end in units(chunk)]
 
-    def _context(self, document: Document, heading: Sequence[str], header: Span | None) -> list[str]:
+    def _context(self, document: Document, heading: Sequence[str], header: Span | None) -> tuple[Sequence[str], int]:
+        """The lines that stand above a chunk, and their tokens."""
         lines = [line for line in dict.fromkeys([document.title, *heading]) if line]
         if header:
             lines.append(document.text[header[0] : min(header[1], header[0] + self._context_limit * _LONGEST_TOKEN)])
-        lines = [line.split("\n", 1)[0][: self._context_limit * _LONGEST_TOKEN] for line in lines]
-        while lines and sum(self._count(lines)) > self._context_limit:
+        return self._cut_context(tuple(line.split("\n", 1)[0][: self._context_limit * _LONGEST_TOKEN] for line in lines))
+
+    def _cut_to_share(self, given: tuple[str, ...]) -> tuple[Sequence[str], int]:
+        lines = list(given)
+        while lines and (tokens := sum(self._count(lines))) > self._context_limit:
             longest = max(range(len(lines)), key=lambda i: len(lines[i]))
             lines[longest] = lines[longest][: len(lines[longest]) * 3 // 4].strip()
             lines = [line for line in lines if line]
-        return lines
+        return lines, tokens if lines else 0
 
     def _units(self, text: str, blocks: Sequence[Block], limit: int) -> Iterator[Unit]:
         spans = [(span, block.page) for block in blocks for span in _block_units(text, block)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 NUMBER = "#"
 """What stands among the words for a number, a month or a weekday."""
@@ -69,25 +70,33 @@ def read(text: str) -> Read:
     names: set[str] = set()
     for match in _TOKEN.finditer(text):
         token = match.group()
-        first = token[0]
-        if first.isdigit():
-            facts.append(_THOUSANDS.sub("", token))
-            words.append(NUMBER)
-            continue
-        word = token.casefold().replace("’", "'")
-        if word in _NEGATIONS or (base := _base(word)):
-            facts.append("not")
-            if word in _NEGATIONS:
-                continue
-            word = base
-        if word in _COUNTED:
-            facts.append(word)
-            words.append(NUMBER)
-        else:
+        word, told, is_name = _known(token) if len(token) <= _LONGEST_KNOWN else _taken(token)
+        facts += told
+        if word:
             words.append(word)
-            if first.isupper() and not _begins(text, match.start()):
-                names.add(word)
+        if is_name and not _begins(text, match.start()):
+            names.add(word)
     return Read(tuple(words), tuple(facts), frozenset(names))
+
+
+def _taken(token: str) -> tuple[str, tuple[str, ...], bool]:
+    """The word that stands for a token (empty: none), the facts that it tells, and whether it is a name where it begins no
+    sentence."""
+    if token[0].isdigit():
+        return NUMBER, (_THOUSANDS.sub("", token),), False
+    word = token.casefold().replace("’", "'")
+    if word in _NEGATIONS:
+        return "", ("not",), False
+    base = _base(word)
+    facts = ("not",) if base else ()
+    word = base or word
+    if word in _COUNTED:
+        return NUMBER, (*facts, word), False
+    return word, facts, token[0].isupper()
+
+
+_known = lru_cache(maxsize=1 << 14)(_taken)  # texts say the same words over and over
+_LONGEST_KNOWN = 40  # characters; of longer tokens, which are no words, so many would take up too much
 
 
 def joined(words: Sequence[str]) -> str:

@@ -6,13 +6,15 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ingest.embedder.base import Embedded, Vectors, batches, encodable, unit
-from ingest.embedder.tokens import Numbers, TokenEncoder, copy_of
+from ingest.embedder.lanes import Lanes
+from ingest.embedder.tokens import Each, Numbers, TokenEncoder, copy_of
 from ingest.errors import SourceError
 from ingest.types import Span
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _PLAIN = ["Transformer", "Pooling", "Normalize"]
+# Kinds of model whose passes keep nothing between them: several may go on at once.
+_STATELESS = {"bert", "camembert", "distilbert", "mpnet", "roberta", "xlm-roberta"}
 
 
 class SentenceTransformerEmbedder:
@@ -44,11 +48,12 @@ class SentenceTransformerEmbedder:
         if precision == "bf16" or (precision == "auto" and quick):
             model.bfloat16()
         self.model = model.eval()
-        self._lock = threading.Lock()
-        # Set by a trial of 400 texts without AMX and by earlier work with it; `python -m benchmarks batch_tokens` measures it
-        # again.
-        self._batch_tokens = 65_536 if self.device == "cuda" else 4096 if quick else 2048
         self.not_plain = _not_plain(model, (self.query_prompt, self.document_prompt))
+        lanes = self.device == "cpu" and not self.not_plain and _kind(model) in _STATELESS
+        self._each: Each = Lanes().map if lanes else map
+        self._lock = nullcontext() if lanes else threading.Lock()
+        # `python -m benchmarks batch_tokens` measures it again; without lanes and with AMX it was set by earlier work.
+        self._batch_tokens = 65_536 if self.device == "cuda" else 1024 if lanes else 4096 if quick else 2048
         self._encoder: TokenEncoder | None = None
         if not self.not_plain:
             self._encoder = TokenEncoder(
@@ -73,18 +78,18 @@ class SentenceTransformerEmbedder:
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         if self._encoder:
-            return self._encoder.embed(texts, self.document_prompt)
+            return self._encoder.embed(texts, self.document_prompt, self._each)
         return self._embed(texts, self.model.encode_document)
 
     def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Embedded:
         if self._encoder:
-            return self._encoder.embed_passages(texts, spans, self.document_prompt)
+            return self._encoder.embed_passages(texts, spans, self.document_prompt, self._each)
         # Nobody knows where the tokens of such a model stand: its sentences have no vectors.
         none = np.zeros((0, self.dimension), dtype=np.float32)
         return Embedded(self.embed_documents(texts), (none,) * len(texts))
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        if self._encoder:
+        if self._encoder:  # in this thread: in a lane it would wait for all that is being ingested
             return self._encoder.embed(texts, self.query_prompt)
         return self._embed(texts, self.model.encode_query)
 
@@ -142,6 +147,10 @@ def _not_plain(model: SentenceTransformer, prompts: Sequence[str]) -> str:
     if not model.tokenizer.is_fast or model.tokenizer.padding_side != "right":
         return "its tokenizer is not a fast one, or pads on the left"
     return ""
+
+
+def _kind(model: SentenceTransformer) -> str:
+    return str(getattr(getattr(getattr(model[0], "auto_model", None), "config", None), "model_type", ""))
 
 
 def _prompt(model: SentenceTransformer, *names: str) -> str:

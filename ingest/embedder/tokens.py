@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
+Batch: TypeAlias = "tuple[list[int], list[Encoding]]"  # positions of texts of about equal length, and their tokens
+Each: TypeAlias = Callable[[Callable[[Batch], None], Iterable[Batch]], Iterable[None]]  # `map`, or one of several threads
 
 
 class Network(Protocol):
@@ -39,19 +42,25 @@ class TokenEncoder:
         self._tokenizer, self._network, self._dimension, self._pad = tokenizer, network, dimension, pad
         self.batch_tokens = batch_tokens
 
-    def embed(self, texts: Sequence[str], prompt: str) -> Vectors:
+    def embed(self, texts: Sequence[str], prompt: str, each: Each = map) -> Vectors:
         """Unit vectors, shape (texts, dimension); the prompt goes before each text."""
         vectors = np.zeros((len(texts), self._dimension), dtype=np.float32)
-        for batch, encoded in self._encoded(texts, prompt):
+
+        def work(part: Batch) -> None:
+            batch, encoded = part
             vectors[batch], _ = self._network(*self._padded(encoded))
+
+        _all(each(work, self._encoded(texts, prompt)))
         return unit(vectors)
 
-    def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], prompt: str) -> Embedded:
+    def embed_passages(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], prompt: str, each: Each = map) -> Embedded:
         """As `embed`, and a unit vector for each span of each text: the mean of its tokens' vectors as they come out of the
         whole passage ("late chunking", Günther et al. 2024). It knows its context, and costs no second pass."""
         vectors = np.zeros((len(texts), self._dimension), dtype=np.float32)
         sentences: list[Vectors] = [np.zeros((0, self._dimension), dtype=np.float32)] * len(texts)
-        for batch, encoded in self._encoded(texts, prompt):
+
+        def work(part: Batch) -> None:
+            batch, encoded = part
             ids, mask = self._padded(encoded)
             weights = np.zeros((len(batch), max(len(spans[i]) for i in batch), ids.shape[1]), dtype=np.float32)
             for row, (i, encoding) in enumerate(zip(batch, encoded, strict=True)):
@@ -61,6 +70,8 @@ class TokenEncoder:
             assert sums is not None
             for row, i in enumerate(batch):
                 sentences[i] = unit(sums[row, : len(spans[i])])
+
+        _all(each(work, self._encoded(texts, prompt)))
         return Embedded(unit(vectors), tuple(sentences))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -68,8 +79,7 @@ class TokenEncoder:
         encoded = self._counter.encode_batch_fast(encodable(texts), add_special_tokens=False)
         return [len(encoding.ids) for encoding in encoded]
 
-    def _encoded(self, texts: Sequence[str], prompt: str) -> Iterator[tuple[list[int], list[Encoding]]]:
-        """Positions of texts of about equal length, with their tokens."""
+    def _encoded(self, texts: Sequence[str], prompt: str) -> Iterator[Batch]:
         encoded = self._tokenizer.encode_batch([prompt + text for text in encodable(texts)])
         for batch in batches([len(encoding.ids) for encoding in encoded], self.batch_tokens):
             yield batch, [encoded[i] for i in batch]
@@ -95,6 +105,11 @@ def copy_of(tokenizer: Tokenizer) -> Tokenizer:
     from tokenizers import Tokenizer
 
     return Tokenizer.from_str(tokenizer.to_str())
+
+
+def _all(done: Iterable[None]) -> None:
+    """Wait for all; the first exception is raised."""
+    deque(done, maxlen=0)
 
 
 def _shares(places: Numbers, spans: Sequence[Span]) -> Vectors:

@@ -7,8 +7,9 @@ gives. What they don't know, the classifier judges, in questions only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ingest.inspect import Finding
 from ingest.inspect.classifier import Classifier, Floats, Judgement, classifier
@@ -323,6 +324,8 @@ _RULES = (
         False,
     ),
 )
+_FOR_QUESTIONS = tuple(rule for rule in _RULES if rule.everywhere)
+_TOGETHER = 64  # sentences for which it is found out at once which rules may match at all
 
 # Text about attacks quotes them.
 _ABOUT = re.compile(
@@ -343,7 +346,7 @@ def judge_question(text: str, vector: Floats | None = None, by: Classifier | Non
     worst = 0.0
     for view in views(text):
         lower = view.text.lower()
-        found = _match(lower, questions=True)
+        found = _match(lower, _FOR_QUESTIONS)
         if found and not _only_quoted(lower, found[1], lower):
             return Judgement(False, found[0].score, found[0].kind, _reason(found[0].note, view))
         scored = by.probability("attack", view.text, vector if view.how == "plain" else None)
@@ -363,27 +366,39 @@ def find_orders(text: str) -> list[Finding]:
 
 def _found(text: str) -> Iterator[Finding]:
     before = ""
-    for start, end in split(text):
-        sentence = text[start:end]
-        for view in views(sentence) if maybe_encoded(sentence) else (View("plain", plain(sentence)),):
-            lower = view.text.lower()
-            found = _match(lower, questions=False)
-            if found:
-                rule, match = found
-                if _only_quoted(lower, match, before + lower):
-                    yield Finding("order", rule.kind, start, end, 0.4, "is quoted in a text about attacks")
-                else:
-                    yield Finding("order", rule.kind, start, end, rule.score, _reason(rule.note, view))
-                break
-        before = sentence[-1000:].lower() + "\n"
+    spans = iter(split(text))
+    while some := [(start, end, _seen(text[start:end])) for start, end in islice(spans, _TOGETHER)]:
+        rules = _needed("\n".join(view.text.lower() for _, _, seen in some for view in seen))
+        for start, end, seen in some:
+            if finding := _judged(start, end, seen, rules, before):
+                yield finding
+            before = text[start:end][-1000:].lower() + "\n"
 
 
-def _match(lower: str, *, questions: bool) -> tuple[_Rule, re.Match[str]] | None:
-    for rule in _RULES:
-        if (rule.everywhere or not questions) and any(need in lower for need in rule.needs):
-            match = rule.pattern.search(lower)
-            if match:
-                return rule, match
+def _judged(start: int, end: int, seen: Sequence[View], rules: Sequence[_Rule], before: str) -> Finding | None:
+    for view in seen:
+        lower = view.text.lower()
+        if found := _match(lower, rules):
+            rule, match = found
+            if _only_quoted(lower, match, before + lower):
+                return Finding("order", rule.kind, start, end, 0.4, "is quoted in a text about attacks")
+            return Finding("order", rule.kind, start, end, rule.score, _reason(rule.note, view))
+    return None
+
+
+def _seen(sentence: str) -> Sequence[View]:
+    return views(sentence) if maybe_encoded(sentence) else (View("plain", plain(sentence)),)
+
+
+def _needed(lower: str) -> list[_Rule]:
+    """The rules that may match in a text: far fewer than all, so that its sentences need not be tried with the others."""
+    return [rule for rule in _RULES if any(need in lower for need in rule.needs)]
+
+
+def _match(lower: str, rules: Sequence[_Rule]) -> tuple[_Rule, re.Match[str]] | None:
+    for rule in rules:
+        if any(need in lower for need in rule.needs) and (match := rule.pattern.search(lower)):
+            return rule, match
     return None
 
 

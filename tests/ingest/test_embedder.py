@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from ingest.embedder import (
 from ingest.embedder import export as exporter
 from ingest.embedder.exported import GRAPH, META, ExportedEmbedder, export_of, load_exported
 from ingest.embedder.growing import GrowingEmbedder
+from ingest.embedder.lanes import Lanes
 from ingest.errors import SourceError
 from ingest.settings import IngestSettings
 from ingest.types import Span
@@ -58,6 +61,44 @@ class TestMiniLM(EmbedderContract):
         exact, short = fp32.embed_passages(PASSAGES, SPANS), bf16.embed_passages(PASSAGES, SPANS)
         assert cosines(exact.passages, short.passages).min() > 0.999
         assert min(cosines(a, b).min() for a, b in zip(exact.sentences, short.sentences, strict=True)) > 0.998
+
+    def test_batches_in_several_threads_are_those_of_one(self) -> None:
+        embedder = load_embedder("minilm", "fp32")
+        assert isinstance(embedder, SentenceTransformerEmbedder)
+        embedder.batch_tokens = 16  # so that there are as many batches as passages
+        several = embedder.embed_passages(PASSAGES, SPANS)
+        embedder._each = map
+        one = embedder.embed_passages(PASSAGES, SPANS)
+        assert cosines(several.passages, one.passages).min() > 0.9999
+        assert min(cosines(a, b).min() for a, b in zip(several.sentences, one.sentences, strict=True)) > 0.9999
+
+    def test_a_question_does_not_wait_for_the_passages_before_it(self) -> None:
+        embedder = load_embedder("minilm", "fp32")
+        assert isinstance(embedder, SentenceTransformerEmbedder)
+        embedder.batch_tokens = 16
+        with ThreadPoolExecutor(1) as pool:
+            passages = pool.submit(embedder.embed_documents, PASSAGES * 200)
+            embedder.embed_queries(["How long is parental leave?"])
+            assert not passages.done()
+            assert passages.result().shape == (200 * len(PASSAGES), embedder.dimension)
+
+
+class TestLanes:
+    def test_each_takes_its_share_of_the_cores_and_leaves_the_rest_of_the_process_alone(self) -> None:
+        import torch
+
+        cores, lanes = torch.get_num_threads(), Lanes()
+        shares = list(lanes.map(lambda _: torch.get_num_threads(), range(50)))
+        assert set(shares) == {math.ceil(cores / 8)}
+        assert torch.get_num_threads() == cores
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(torch.get_num_threads).result() == cores
+
+    def test_what_goes_wrong_in_one_reaches_who_asked(self) -> None:
+        lanes = Lanes()
+        with pytest.raises(ZeroDivisionError):
+            list(lanes.map(lambda n: 1 // n, [1, 0, 2]))
+        assert list(lanes.map(lambda n: n + 1, [1, 2])) == [2, 3]
 
 
 class TestExported(EmbedderContract):

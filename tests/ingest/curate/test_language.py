@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from py3langid.langid import LanguageIdentifier
 
-from ingest.curate.language import _identifier, find_language
+from ingest.curate.language import _loaded, find_language
 
 SENTENCES = {
     "en": "Every employee may take the unused days over into the next calendar year.",
@@ -44,9 +46,29 @@ def test_where_the_model_can_not_be_unpacked_nothing_is_told(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(LanguageIdentifier, "from_model_file", full)
-    _identifier.cache_clear()
+    _loaded.cache_clear()
     try:
         assert [find_language(text) for text in SENTENCES.values()] == [""] * len(SENTENCES)
         assert caplog.text.count("No space left on device") == 1
     finally:
-        _identifier.cache_clear()
+        _loaded.cache_clear()
+
+
+def test_threads_that_ask_at_the_same_time_load_the_model_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    load, loads = LanguageIdentifier.from_model_file, []
+
+    def slowly(*args: object, **kwargs: object) -> LanguageIdentifier:
+        loads.append(1)
+        time.sleep(0.1)
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(LanguageIdentifier, "from_model_file", slowly)
+    _loaded.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(find_language, [SENTENCES["de"]] * 4)) == ["de"] * 4
+    assert len(loads) == 1
+
+
+def test_a_text_of_figures_is_told_by_the_words_around_its_middle() -> None:
+    words = SENTENCES["de"] * 6
+    assert find_language("1 2 3 " * 2000 + "7 " * 100 + words + "7 " * 100 + "4 5 6 " * 2000) == "de"
