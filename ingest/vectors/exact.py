@@ -69,7 +69,6 @@ def write_exact(path: Path, dimension: int, batches: Iterable[tuple[list[int], V
     empty = faiss.serialize_index(faiss.IndexIDMap(faiss.IndexFlatIP(dimension))).tobytes()
     if len(empty) != 2 * (_BEGINNING.size + _COUNT.size):
         raise RuntimeError(f"FAISS {faiss.__version__} writes its files in another form")
-    outer, inner = (bytearray(empty[at : at + _BEGINNING.size]) for at in (0, _BEGINNING.size))
     every: list[Ids] = []
     with path.open("wb") as file:
         file.seek(2 * _BEGINNING.size + _COUNT.size)
@@ -80,8 +79,7 @@ def write_exact(path: Path, dimension: int, batches: Iterable[tuple[list[int], V
         count = len(numbers)
         file.write(_COUNT.pack(count) + numbers.tobytes())
         file.seek(0)
-        for beginning in (outer, inner):
-            kind, width, _, *rest = _BEGINNING.unpack(beginning)
+        for kind, width, _, *rest in _BEGINNING.iter_unpack(empty[: 2 * _BEGINNING.size]):
             file.write(_BEGINNING.pack(kind, width, count, *rest))
         file.write(_COUNT.pack(count * dimension))
     read = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)

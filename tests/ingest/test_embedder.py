@@ -6,9 +6,11 @@ import json
 import logging
 import math
 import shutil
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,12 +74,21 @@ class TestMiniLM(EmbedderContract):
         assert cosines(several.passages, one.passages).min() > 0.9999
         assert min(cosines(a, b).min() for a, b in zip(several.sentences, one.sentences, strict=True)) > 0.9999
 
-    def test_a_question_does_not_wait_for_the_passages_before_it(self) -> None:
+    def test_a_question_does_not_wait_for_the_passages_before_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         embedder = load_embedder("minilm", "fp32")
         assert isinstance(embedder, SentenceTransformerEmbedder)
+        assert embedder._encoder
         embedder.batch_tokens = 16
+        network, begun = embedder._encoder._network, threading.Event()
+
+        def noted(*given: Any) -> Any:
+            begun.set()
+            return network(*given)
+
+        monkeypatch.setattr(embedder._encoder, "_network", noted)
         with ThreadPoolExecutor(1) as pool:
             passages = pool.submit(embedder.embed_documents, PASSAGES * 200)
+            assert begun.wait(60)
             embedder.embed_queries(["How long is parental leave?"])
             assert not passages.done()
             assert passages.result().shape == (200 * len(PASSAGES), embedder.dimension)
